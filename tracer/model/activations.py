@@ -1,0 +1,455 @@
+"""From a worker's view to facts: the adapter that feeds activations to the state machine.
+
+An activation is one workflow task as the SDK runs it: jobs come in, commands go out. Messages are
+those of `temporalio.bridge.proto`, read by attribute access only. Payloads are measured and let
+go: a worker keeps thousands of runs in its cache, and must not keep their data a second time.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tracer.identity import RunKey
+from tracer.model.failures import failure_from
+from tracer.model.machine import RunMachine
+from tracer.model.payloads import size_of_all, text_of
+from tracer.model.words import (
+    Failure,
+    Outcome,
+    Patch,
+    Payload,
+    RetryPolicy,
+    RunRef,
+    RunStatus,
+    Signal,
+    Step,
+    StepKind,
+    Update,
+    Wait,
+    WokenBy,
+    WorkflowTask,
+)
+from tracer.names import HEADER, LINK_HEADER
+
+type Job = Any
+"""The variant of a `WorkflowActivationJob`."""
+type Command = Any
+"""The variant of a `WorkflowCommand`."""
+
+_NS = 1_000_000_000
+_WRAPPERS = frozenset({"activity", "child_workflow", "nexus_operation"})
+"""What the SDK core puts around a step's failure and a history does not have."""
+
+_MODEL_FREE_JOBS = frozenset({"query_workflow", "remove_from_cache"})
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one activation brought to an end."""
+
+    started: bool = False
+    closed: bool = False
+    steps: list[Step] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+    updates: list[Update] = field(default_factory=list)
+    task_failure: WorkflowTask | None = None
+
+
+class ActivationReader:
+    """Feeds the activations of one run to a machine."""
+
+    def __init__(self, key: RunKey) -> None:
+        self.machine = RunMachine(key)
+        self._run = self.machine.run
+        self._steps: dict[tuple[str, int], Step] = {}
+        """Open steps by what answers them and by the SDK's number."""
+        self._at = 0
+        self._changes = Changes()
+        self._updates_in_progress: dict[str, Update] = {}
+
+    def jobs(self, activation: Any) -> None:
+        """Take in what happened since the last activation."""
+        self._changes = Changes()
+        jobs = [(job.WhichOneof("variant"), job) for job in activation.jobs]
+        if all(name in _MODEL_FREE_JOBS for name, _ in jobs):
+            return
+        self._at = _time(activation.timestamp)
+        for name, job in jobs:
+            handler = _JOBS.get(name or "")
+            if handler is not None:
+                handler(self, getattr(job, name or ""))
+        task = WorkflowTask(
+            scheduled_at=self._at,
+            started_at=self._at,
+            history_size_bytes=activation.history_size_bytes,
+        )
+        self.machine.task_scheduled(task)
+
+    def commands(self, completion: Any) -> Changes:
+        """Take in the workflow's answer, after `jobs`; tells what this activation ended."""
+        if not self._run.tasks:
+            return self._changes
+        task = self._run.tasks.pop()
+        if completion.HasField("failed"):
+            failure = failure_from(completion.failed.failure)
+            self.machine.task_failed(task, self._at, Outcome.FAILED, failure=failure)
+            self._changes.task_failure = task
+            return self._changes
+        self.machine.task_completed(task, self._at)
+        for command in completion.successful.commands:
+            name = command.WhichOneof("variant") or ""
+            if (handler := _COMMANDS.get(name)) is not None:
+                handler(self, getattr(command, name), command)
+        self._collect_waits()
+        return self._changes
+
+    def step_of(self, command: Any) -> Step | None:
+        """The step that a command of the last activation asked for."""
+        name = command.WhichOneof("variant") or ""
+        answered_by = _ANSWERED_BY.get(name)
+        if answered_by is None:
+            return None
+        return self._steps.get((answered_by, getattr(command, name).seq))
+
+    def _collect_waits(self) -> None:
+        """Waits that are over for good: one that nothing explains may still go on."""
+        waits = self._run.waits
+        last = waits[-1] if waits and not self._changes.closed else None
+        kept = last is not None and (last.closed_at is None or last.woken_by is WokenBy.UNKNOWN)
+        self._changes.waits.extend(w for w in waits if w.closed_at and not (kept and w is last))
+        waits[:] = [last] if last is not None and kept else []
+
+    # -- jobs ----------------------------------------------------------------------------------
+
+    def _initialize_workflow(self, job: Job) -> None:
+        run = self._run
+        self._changes.started = True
+        run.workflow_type = job.workflow_type
+        run.started_at = _time(job.start_time) or self._at
+        run.input_bytes = size_of_all(job.arguments)
+        run.headers = _trace_headers(job.headers)
+        run.attempt = max(job.attempt, 1)
+        run.identity = job.identity
+        run.first_run_id = job.first_execution_run_id
+        run.continued_from_run_id = job.continued_from_execution_run_id
+        run.cron_schedule = job.cron_schedule
+        if job.HasField("parent_workflow_info"):
+            parent = job.parent_workflow_info
+            run.parent = RunRef(parent.workflow_id, parent.run_id, parent.namespace)
+
+    def _fire_timer(self, job: Job) -> None:
+        self._answer("fire_timer", job.seq, Outcome.COMPLETED)
+
+    def _resolve_activity(self, job: Job) -> None:
+        self._resolve("resolve_activity", job)
+
+    def _resolve_child_workflow_execution_start(self, job: Job) -> None:
+        step = self._steps.get(("resolve_child_workflow_execution", job.seq))
+        if step is None:
+            return
+        match job.WhichOneof("status"):
+            case "succeeded":
+                step.child_run_id = job.succeeded.run_id
+                step.started_at = self._at
+            case "failed":
+                self._answer("resolve_child_workflow_execution", job.seq, Outcome.FAILED)
+            case _:
+                self._answer("resolve_child_workflow_execution", job.seq, Outcome.CANCELED)
+
+    def _resolve_child_workflow_execution(self, job: Job) -> None:
+        self._resolve("resolve_child_workflow_execution", job)
+
+    def _resolve_nexus_operation_start(self, job: Job) -> None:
+        step = self._steps.get(("resolve_nexus_operation", job.seq))
+        if step is None:
+            return
+        if job.WhichOneof("status") == "failed":
+            failure = _unwrapped(failure_from(job.failed))
+            self._answer("resolve_nexus_operation", job.seq, Outcome.FAILED, failure)
+            return
+        step.started_at = self._at
+        step.operation_token = job.operation_token
+
+    def _resolve_nexus_operation(self, job: Job) -> None:
+        self._resolve("resolve_nexus_operation", job)
+
+    def _resolve_signal_external_workflow(self, job: Job) -> None:
+        self._resolve_external("resolve_signal_external_workflow", job)
+
+    def _resolve_request_cancel_external_workflow(self, job: Job) -> None:
+        self._resolve_external("resolve_request_cancel_external_workflow", job)
+
+    def _signal_workflow(self, job: Job) -> None:
+        signal = Signal(
+            job.signal_name,
+            0,
+            self._at,
+            identity=job.identity,
+            input_bytes=size_of_all(job.input),
+            headers=_trace_headers(job.headers),
+        )
+        self._changes.signals.append(self.machine.signal_received(signal))
+        self._run.signals.clear()
+
+    def _do_update(self, job: Job) -> None:
+        update = self.machine.update(job.id, job.name)
+        update.identity = job.meta.identity
+        update.headers = _trace_headers(job.headers)
+        self._updates_in_progress[job.protocol_instance_id] = update
+        self.machine.update_admitted(update, self._at)
+
+    def _cancel_workflow(self, job: Job) -> None:
+        self.machine.cancel_requested(self._at)
+
+    def _resolve(self, answered_by: str, job: Job) -> None:
+        which = job.result.WhichOneof("status")
+        if which is None or which == "backoff":
+            return  # A local activity that will be tried again after a timer.
+        status = getattr(job.result, which)
+        failure = None if which == "completed" else _unwrapped(failure_from(_failure(status)))
+        result = (status.result,) if which == "completed" and status.HasField("result") else ()
+        self._answer(answered_by, job.seq, _outcome(which, failure), failure, result)
+
+    def _resolve_external(self, answered_by: str, job: Job) -> None:
+        failure = failure_from(job.failure) if job.HasField("failure") else None
+        self._answer(
+            answered_by, job.seq, Outcome.FAILED if failure else Outcome.COMPLETED, failure
+        )
+
+    def _answer(
+        self,
+        answered_by: str,
+        seq: int,
+        outcome: Outcome,
+        failure: Failure | None = None,
+        result: tuple[Payload, ...] = (),
+        *,
+        in_task: bool = False,
+    ) -> None:
+        step = self._steps.pop((answered_by, seq), None)
+        if step is None:
+            return
+        self.machine.step_closed(
+            step, self._at, outcome, failure=failure, result=result, in_task=in_task
+        )
+        step.result = ()
+        self._changes.steps.append(step)
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def _schedule_activity(self, a: Command, command: Any) -> None:
+        step = self._schedule(
+            "resolve_activity", StepKind.ACTIVITY, a.activity_type, a.activity_id, a, command
+        )
+        step.task_queue = a.task_queue
+        step.input_bytes = size_of_all(a.arguments)
+        step.retry_policy = _retry_policy(a)
+
+    def _schedule_local_activity(self, a: Command, command: Any) -> None:
+        step = self._schedule(
+            "resolve_activity", StepKind.LOCAL_ACTIVITY, a.activity_type, a.activity_id, a, command
+        )
+        step.input_bytes = size_of_all(a.arguments)
+
+    def _start_timer(self, a: Command, command: Any) -> None:
+        step = self._schedule("fire_timer", StepKind.TIMER, "", str(a.seq), a, command)
+        step.name = step.summary or step.id
+
+    def _cancel_timer(self, a: Command, command: Any) -> None:
+        step = self._steps.get(("fire_timer", a.seq))
+        if step is None:
+            return
+        if step.scheduled_at == self._at:
+            # Started and cancelled in one workflow task: the server never hears of it.
+            self.machine.step_withdrawn(self._steps.pop(("fire_timer", a.seq)))
+            return
+        self._answer("fire_timer", a.seq, Outcome.CANCELED, in_task=True)
+
+    def _start_child_workflow_execution(self, a: Command, command: Any) -> None:
+        step = self._schedule(
+            "resolve_child_workflow_execution",
+            StepKind.CHILD_WORKFLOW,
+            a.workflow_type,
+            a.workflow_id,
+            a,
+            command,
+        )
+        step.task_queue = a.task_queue
+        step.child_namespace = a.namespace
+        step.input_bytes = size_of_all(a.input)
+        step.retry_policy = _retry_policy(a)
+
+    def _signal_external_workflow_execution(self, a: Command, command: Any) -> None:
+        target = a.workflow_execution.workflow_id or a.child_workflow_id
+        step = self._schedule(
+            "resolve_signal_external_workflow",
+            StepKind.SIGNAL_EXTERNAL,
+            a.signal_name,
+            target,
+            a,
+            command,
+        )
+        step.input_bytes = size_of_all(a.args)
+
+    def _request_cancel_external_workflow_execution(self, a: Command, command: Any) -> None:
+        self._schedule(
+            "resolve_request_cancel_external_workflow",
+            StepKind.CANCEL_EXTERNAL,
+            "cancel",
+            a.workflow_execution.workflow_id,
+            a,
+            command,
+        )
+
+    def _schedule_nexus_operation(self, a: Command, command: Any) -> None:
+        name = f"{a.service}/{a.operation}"
+        step = self._schedule(
+            "resolve_nexus_operation", StepKind.NEXUS_OPERATION, name, name, a, command
+        )
+        step.input_bytes = size_of_all((a.input,) if a.HasField("input") else ())
+
+    def _set_patch_marker(self, a: Command, command: Any) -> None:
+        self.machine.patch_taken(Patch(a.patch_id, a.deprecated, self._at))
+
+    def _update_response(self, a: Command, command: Any) -> None:
+        update = self._updates_in_progress.get(a.protocol_instance_id)
+        if update is None:
+            return
+        which = a.WhichOneof("response")
+        if which == "accepted":
+            self.machine.update_accepted(update, self._at)
+            return
+        del self._updates_in_progress[a.protocol_instance_id]
+        outcome, failure = Outcome.COMPLETED, None
+        if which == "rejected":
+            failure = failure_from(a.rejected)
+            outcome = Outcome.FAILED if update.accepted_at else Outcome.REJECTED
+        self.machine.update_completed(update, self._at, outcome, failure=failure)
+        self._changes.updates.append(update)
+
+    def _complete_workflow_execution(self, a: Command, command: Any) -> None:
+        self._close(RunStatus.COMPLETED, result=(a.result,) if a.HasField("result") else ())
+
+    def _fail_workflow_execution(self, a: Command, command: Any) -> None:
+        self._close(RunStatus.FAILED, failure=failure_from(a.failure))
+
+    def _cancel_workflow_execution(self, a: Command, command: Any) -> None:
+        self._close(RunStatus.CANCELED)
+
+    def _continue_as_new_workflow_execution(self, a: Command, command: Any) -> None:
+        self._close(RunStatus.CONTINUED_AS_NEW)
+
+    def _close(self, status: RunStatus, **details: Any) -> None:
+        self.machine.closed(status, self._at, **details)
+        self._run.result = ()
+        self._changes.closed = True
+
+    def _schedule(
+        self,
+        answered_by: str,
+        kind: StepKind,
+        name: str,
+        id_in_history: str,
+        a: Command,
+        command: Any,
+    ) -> Step:
+        step = Step(kind, name, id_in_history, 0, 0, self._at)
+        step.summary = text_of(command.user_metadata.summary)
+        self._steps[answered_by, a.seq] = self.machine.step_scheduled(step)
+        self._run.steps.clear()
+        return step
+
+
+def _time(timestamp: Any) -> int:
+    return int(timestamp.seconds * _NS + timestamp.nanos)
+
+
+def _trace_headers(headers: Mapping[str, Payload]) -> dict[str, Payload]:
+    # A copy: a message that is kept would keep the whole activation in memory.
+    return {name: copy.deepcopy(headers[name]) for name in (HEADER, LINK_HEADER) if name in headers}
+
+
+def _failure(status: Any) -> Any:
+    """The failure in a resolution: most wrap it in a message of their own, Nexus does not."""
+    return status.failure if "failure" in status.DESCRIPTOR.fields_by_name else status
+
+
+def _unwrapped(failure: Failure | None) -> Failure | None:
+    if failure is not None and failure.kind in _WRAPPERS and failure.cause is not None:
+        return failure.cause
+    return failure
+
+
+def _outcome(which: str, failure: Failure | None) -> Outcome:
+    match which:
+        case "completed":
+            return Outcome.COMPLETED
+        case "cancelled":
+            return Outcome.CANCELED
+        case "timed_out":
+            return Outcome.TIMED_OUT
+        case _:
+            timed_out = failure is not None and failure.kind == "timeout"
+            return Outcome.TIMED_OUT if timed_out else Outcome.FAILED
+
+
+def _retry_policy(a: Command) -> RetryPolicy | None:
+    if not a.HasField("retry_policy"):
+        return None
+    policy = a.retry_policy
+    return RetryPolicy(
+        initial_interval=_time(policy.initial_interval) / _NS or None,
+        backoff_coefficient=policy.backoff_coefficient,
+        maximum_interval=_time(policy.maximum_interval) / _NS or None,
+        maximum_attempts=policy.maximum_attempts,
+        non_retryable_error_types=tuple(policy.non_retryable_error_types),
+    )
+
+
+_ANSWERED_BY = {
+    "schedule_activity": "resolve_activity",
+    "schedule_local_activity": "resolve_activity",
+    "start_timer": "fire_timer",
+    "start_child_workflow_execution": "resolve_child_workflow_execution",
+    "signal_external_workflow_execution": "resolve_signal_external_workflow",
+    "request_cancel_external_workflow_execution": "resolve_request_cancel_external_workflow",
+    "schedule_nexus_operation": "resolve_nexus_operation",
+}
+
+
+def _handlers(names: Iterable[str]) -> dict[str, Callable[..., None]]:
+    return {name: getattr(ActivationReader, f"_{name}") for name in names}
+
+
+_JOBS = _handlers(
+    (
+        "initialize_workflow",
+        "fire_timer",
+        "resolve_activity",
+        "resolve_child_workflow_execution_start",
+        "resolve_child_workflow_execution",
+        "resolve_nexus_operation_start",
+        "resolve_nexus_operation",
+        "resolve_signal_external_workflow",
+        "resolve_request_cancel_external_workflow",
+        "signal_workflow",
+        "do_update",
+        "cancel_workflow",
+    )
+)
+_COMMANDS = _handlers(
+    (
+        *_ANSWERED_BY,
+        "cancel_timer",
+        "set_patch_marker",
+        "update_response",
+        "complete_workflow_execution",
+        "fail_workflow_execution",
+        "cancel_workflow_execution",
+        "continue_as_new_workflow_execution",
+    )
+)

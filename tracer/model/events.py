@@ -1,0 +1,508 @@
+"""From a recorded history to facts: the adapter that feeds events to the state machine.
+
+Events are `temporalio.api.history.v1.HistoryEvent` messages, read by attribute access only, so
+that this module needs no temporalio. Every event type has a handler here; a type that a newer
+server may invent is kept as an `UnknownEvent`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tracer.identity import RunKey
+from tracer.model import markers
+from tracer.model.enums import EVENT_TYPE, RETRY_STATE, WORKFLOW_TASK_FAILED_CAUSE, name_of
+from tracer.model.failures import failure_from
+from tracer.model.machine import RunMachine
+from tracer.model.payloads import payloads_of, size_of_all, text_of
+from tracer.model.words import (
+    Outcome,
+    RetryPolicy,
+    Run,
+    RunRef,
+    RunStatus,
+    Signal,
+    Step,
+    StepKind,
+    UnknownEvent,
+    WorkflowTask,
+)
+
+type Event = Any
+"""A `HistoryEvent`."""
+type Attributes = Any
+"""The attributes message that belongs to the event's type."""
+
+_NS = 1_000_000_000
+
+
+def run_from_events(key: RunKey, events: Iterable[Event]) -> Run:
+    """The model of a run, from its events in ascending order."""
+    reader = EventReader(key)
+    for event in events:
+        reader.read(event)
+    return reader.machine.finish()
+
+
+class EventReader:
+    """Feeds the events of one run to a machine, one by one."""
+
+    def __init__(self, key: RunKey) -> None:
+        self.machine = RunMachine(key)
+        self._run = self.machine.run
+        self._steps: dict[int, Step] = {}
+        """Open and closed steps by the id of the event that scheduled them."""
+
+    def read(self, event: Event) -> None:
+        """Take in one event."""
+        run = self._run
+        run.event_count += 1
+        run.first_event_id = run.first_event_id or event.event_id
+        run.last_event_id = event.event_id
+        run.last_event_at = time_of(event)
+        handler = _HANDLERS.get(event.event_type)
+        if handler is None:
+            name = name_of(EVENT_TYPE, event.event_type) or "UNSPECIFIED"
+            run.unknown_events.append(UnknownEvent(event.event_id, name, time_of(event)))
+            return
+        attribute, method = handler
+        method(self, event, getattr(event, attribute))
+
+    # -- the run -------------------------------------------------------------------------------
+
+    def _workflow_execution_started(self, event: Event, a: Attributes) -> None:
+        run = self._run
+        run.workflow_type = a.workflow_type.name
+        run.task_queue = a.task_queue.name
+        run.started_at = time_of(event)
+        run.input = payloads_of(a.input)
+        run.input_bytes = size_of_all(run.input)
+        run.headers = a.header.fields
+        run.memo = dict(a.memo.fields)
+        run.search_attributes = dict(a.search_attributes.indexed_fields)
+        run.attempt = max(a.attempt, 1)
+        run.identity = a.identity
+        run.first_run_id = a.first_execution_run_id
+        run.original_run_id = a.original_execution_run_id
+        run.continued_from_run_id = a.continued_execution_run_id
+        run.cron_schedule = a.cron_schedule
+        run.retry_policy = _retry_policy(a)
+        run.timeouts = _timeouts(
+            execution=a.workflow_execution_timeout,
+            run=a.workflow_run_timeout,
+            task=a.workflow_task_timeout,
+        )
+        if a.HasField("parent_workflow_execution"):
+            parent = a.parent_workflow_execution
+            run.parent = RunRef(parent.workflow_id, parent.run_id, a.parent_workflow_namespace)
+        if a.HasField("root_workflow_execution"):
+            root = a.root_workflow_execution
+            run.root = RunRef(root.workflow_id, root.run_id)
+
+    def _workflow_execution_completed(self, event: Event, a: Attributes) -> None:
+        self._run.continued_to_run_id = a.new_execution_run_id
+        self._close(event, RunStatus.COMPLETED, result=payloads_of(a.result))
+
+    def _workflow_execution_failed(self, event: Event, a: Attributes) -> None:
+        self._run.continued_to_run_id = a.new_execution_run_id
+        self._close(
+            event,
+            RunStatus.FAILED,
+            failure=failure_from(a.failure),
+            reason=name_of(RETRY_STATE, a.retry_state),
+        )
+
+    def _workflow_execution_timed_out(self, event: Event, a: Attributes) -> None:
+        self._run.continued_to_run_id = a.new_execution_run_id
+        self._close(event, RunStatus.TIMED_OUT, reason=name_of(RETRY_STATE, a.retry_state))
+
+    def _workflow_execution_terminated(self, event: Event, a: Attributes) -> None:
+        self._close(event, RunStatus.TERMINATED, reason=a.reason, identity=a.identity)
+
+    def _workflow_execution_canceled(self, event: Event, a: Attributes) -> None:
+        self._close(event, RunStatus.CANCELED, result=payloads_of(a.details))
+
+    def _workflow_execution_continued_as_new(self, event: Event, a: Attributes) -> None:
+        self._run.continued_to_run_id = a.new_execution_run_id
+        self._close(event, RunStatus.CONTINUED_AS_NEW, failure=failure_from(a.failure))
+
+    def _close(self, event: Event, status: RunStatus, **details: Any) -> None:
+        self.machine.closed(status, time_of(event), event_id=event.event_id, **details)
+
+    def _workflow_execution_cancel_requested(self, event: Event, a: Attributes) -> None:
+        self.machine.cancel_requested(time_of(event), event.event_id, a.identity)
+
+    def _workflow_execution_paused(self, event: Event, a: Attributes) -> None:
+        self._run.is_paused = True
+
+    def _workflow_execution_unpaused(self, event: Event, a: Attributes) -> None:
+        self._run.is_paused = False
+
+    def _upsert_workflow_search_attributes(self, event: Event, a: Attributes) -> None:
+        self._run.search_attributes.update(a.search_attributes.indexed_fields)
+
+    def _workflow_properties_modified(self, event: Event, a: Attributes) -> None:
+        self._run.memo.update(a.upserted_memo.fields)
+
+    def _noted(self, event: Event, a: Attributes) -> None:
+        """Changes how the server treats the run, nothing that the model tells."""
+
+    # -- workflow tasks ------------------------------------------------------------------------
+
+    def _workflow_task_scheduled(self, event: Event, a: Attributes) -> None:
+        self.machine.task_scheduled(
+            WorkflowTask(
+                scheduled_at=time_of(event),
+                scheduled_event_id=event.event_id,
+                attempt=max(a.attempt, 1),
+            )
+        )
+
+    def _workflow_task_started(self, event: Event, a: Attributes) -> None:
+        task = self._task(event)
+        task.started_at = time_of(event)
+        task.identity = a.identity
+        task.suggest_continue_as_new = a.suggest_continue_as_new
+        task.build_id = a.worker_version.build_id
+        if a.history_size_bytes:
+            task.history_size_bytes = self._run.history_size_bytes = a.history_size_bytes
+        self._run.suggest_continue_as_new = a.suggest_continue_as_new
+
+    def _workflow_task_completed(self, event: Event, a: Attributes) -> None:
+        task = self._task(event)
+        task.build_id = (
+            a.deployment_version.build_id or a.worker_version.build_id or a.binary_checksum
+        )
+        run = self._run
+        run.build_id = task.build_id or run.build_id
+        run.deployment_name = a.deployment_version.deployment_name or run.deployment_name
+        run.sdk_name = a.sdk_metadata.sdk_name or run.sdk_name
+        run.sdk_version = a.sdk_metadata.sdk_version or run.sdk_version
+        self.machine.task_completed(task, time_of(event), event.event_id)
+
+    def _workflow_task_failed(self, event: Event, a: Attributes) -> None:
+        cause = name_of(WORKFLOW_TASK_FAILED_CAUSE, a.cause)
+        if cause == "RESET_WORKFLOW":
+            self._run.reset_from_run_id = a.base_run_id
+        self.machine.task_failed(
+            self._task(event),
+            time_of(event),
+            Outcome.FAILED,
+            event_id=event.event_id,
+            cause=cause,
+            failure=failure_from(a.failure),
+        )
+
+    def _workflow_task_timed_out(self, event: Event, a: Attributes) -> None:
+        self.machine.task_failed(
+            self._task(event), time_of(event), Outcome.TIMED_OUT, event_id=event.event_id
+        )
+
+    def _task(self, event: Event) -> WorkflowTask:
+        tasks = self._run.tasks
+        if tasks and tasks[-1].outcome is None:
+            return tasks[-1]
+        # A reset history may end a task that it never scheduled.
+        return self.machine.task_scheduled(WorkflowTask(scheduled_at=time_of(event)))
+
+    # -- activities ----------------------------------------------------------------------------
+
+    def _activity_task_scheduled(self, event: Event, a: Attributes) -> None:
+        step = self._schedule(event, StepKind.ACTIVITY, a.activity_type.name, a.activity_id)
+        step.task_queue = a.task_queue.name
+        step.input = payloads_of(a.input)
+        step.input_bytes = size_of_all(step.input)
+        step.headers = a.header.fields
+        step.retry_policy = _retry_policy(a)
+        step.timeouts = _timeouts(
+            schedule_to_close=a.schedule_to_close_timeout,
+            schedule_to_start=a.schedule_to_start_timeout,
+            start_to_close=a.start_to_close_timeout,
+            heartbeat=a.heartbeat_timeout,
+        )
+
+    def _activity_task_started(self, event: Event, a: Attributes) -> None:
+        if (step := self._steps.get(a.scheduled_event_id)) is not None:
+            self.machine.step_started(
+                step,
+                time_of(event),
+                attempt=max(a.attempt, 1),
+                identity=a.identity,
+                last_failure=failure_from(a.last_failure),
+            )
+
+    def _activity_task_completed(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.scheduled_event_id, Outcome.COMPLETED, result=payloads_of(a.result))
+
+    def _activity_task_failed(self, event: Event, a: Attributes) -> None:
+        self._answer_failed(event, a, Outcome.FAILED)
+
+    def _activity_task_timed_out(self, event: Event, a: Attributes) -> None:
+        self._answer_failed(event, a, Outcome.TIMED_OUT)
+
+    def _activity_task_canceled(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.scheduled_event_id, Outcome.CANCELED, result=payloads_of(a.details))
+
+    def _activity_task_cancel_requested(self, event: Event, a: Attributes) -> None:
+        if (step := self._steps.get(a.scheduled_event_id)) is not None:
+            step.cancel_requested_at = time_of(event)
+
+    # -- timers --------------------------------------------------------------------------------
+
+    def _timer_started(self, event: Event, a: Attributes) -> None:
+        step = self._schedule(event, StepKind.TIMER, "", a.timer_id)
+        step.name = step.summary or a.timer_id
+        step.timeouts = _timeouts(start_to_fire=a.start_to_fire_timeout)
+
+    def _timer_fired(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.started_event_id, Outcome.COMPLETED)
+
+    def _timer_canceled(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.started_event_id, Outcome.CANCELED, in_task=True)
+
+    # -- child workflows -----------------------------------------------------------------------
+
+    def _start_child_workflow_execution_initiated(self, event: Event, a: Attributes) -> None:
+        step = self._schedule(event, StepKind.CHILD_WORKFLOW, a.workflow_type.name, a.workflow_id)
+        step.task_queue = a.task_queue.name
+        step.child_namespace = a.namespace
+        step.input = payloads_of(a.input)
+        step.input_bytes = size_of_all(step.input)
+        step.headers = a.header.fields
+        step.retry_policy = _retry_policy(a)
+        step.timeouts = _timeouts(
+            execution=a.workflow_execution_timeout,
+            run=a.workflow_run_timeout,
+            task=a.workflow_task_timeout,
+        )
+
+    def _child_workflow_execution_started(self, event: Event, a: Attributes) -> None:
+        if (step := self._steps.get(a.initiated_event_id)) is not None:
+            step.child_run_id = a.workflow_execution.run_id
+            step.started_at = time_of(event)
+
+    def _start_child_workflow_execution_failed(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.initiated_event_id, Outcome.FAILED)
+
+    def _child_workflow_execution_completed(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.initiated_event_id, Outcome.COMPLETED, result=payloads_of(a.result))
+
+    def _child_workflow_execution_failed(self, event: Event, a: Attributes) -> None:
+        self._answer(
+            event,
+            a.initiated_event_id,
+            Outcome.FAILED,
+            failure=failure_from(a.failure),
+            retry_state=name_of(RETRY_STATE, a.retry_state),
+        )
+
+    def _child_workflow_execution_canceled(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.initiated_event_id, Outcome.CANCELED, result=payloads_of(a.details))
+
+    def _child_workflow_execution_timed_out(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.initiated_event_id, Outcome.TIMED_OUT)
+
+    def _child_workflow_execution_terminated(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.initiated_event_id, Outcome.TERMINATED)
+
+    # -- other workflows -----------------------------------------------------------------------
+
+    def _signal_external_workflow_execution_initiated(self, event: Event, a: Attributes) -> None:
+        target = a.workflow_execution.workflow_id
+        step = self._schedule(event, StepKind.SIGNAL_EXTERNAL, a.signal_name, target)
+        step.input = payloads_of(a.input)
+        step.input_bytes = size_of_all(step.input)
+        step.headers = a.header.fields
+
+    def _external_workflow_execution_signaled(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.initiated_event_id, Outcome.COMPLETED)
+
+    def _signal_external_workflow_execution_failed(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.initiated_event_id, Outcome.FAILED)
+
+    def _request_cancel_external_workflow_execution_initiated(
+        self, event: Event, a: Attributes
+    ) -> None:
+        target = a.workflow_execution.workflow_id
+        self._schedule(event, StepKind.CANCEL_EXTERNAL, "cancel", target)
+
+    def _external_workflow_execution_cancel_requested(self, event: Event, a: Attributes) -> None:
+        self._answer(event, a.initiated_event_id, Outcome.COMPLETED)
+
+    def _request_cancel_external_workflow_execution_failed(
+        self, event: Event, a: Attributes
+    ) -> None:
+        self._answer(event, a.initiated_event_id, Outcome.FAILED)
+
+    # -- Nexus ---------------------------------------------------------------------------------
+
+    def _nexus_operation_scheduled(self, event: Event, a: Attributes) -> None:
+        # Workers know an operation by a number that no event has: its name must do as its id.
+        name = f"{a.service}/{a.operation}"
+        step = self._schedule(event, StepKind.NEXUS_OPERATION, name, name)
+        if a.HasField("input"):
+            step.input = (a.input,)
+            step.input_bytes = size_of_all(step.input)
+        step.timeouts = _timeouts(
+            schedule_to_close=a.schedule_to_close_timeout,
+            schedule_to_start=a.schedule_to_start_timeout,
+            start_to_close=a.start_to_close_timeout,
+        )
+
+    def _nexus_operation_started(self, event: Event, a: Attributes) -> None:
+        if (step := self._steps.get(a.scheduled_event_id)) is not None:
+            step.started_at = time_of(event)
+            step.operation_token = a.operation_token or a.operation_id
+
+    def _nexus_operation_completed(self, event: Event, a: Attributes) -> None:
+        result = (a.result,) if a.HasField("result") else ()
+        self._answer(event, a.scheduled_event_id, Outcome.COMPLETED, result=result)
+
+    def _nexus_operation_failed(self, event: Event, a: Attributes) -> None:
+        self._answer_nexus(event, a, Outcome.FAILED)
+
+    def _nexus_operation_canceled(self, event: Event, a: Attributes) -> None:
+        self._answer_nexus(event, a, Outcome.CANCELED)
+
+    def _nexus_operation_timed_out(self, event: Event, a: Attributes) -> None:
+        self._answer_nexus(event, a, Outcome.TIMED_OUT)
+
+    def _nexus_operation_cancel_requested(self, event: Event, a: Attributes) -> None:
+        if (step := self._steps.get(a.scheduled_event_id)) is not None:
+            step.cancel_requested_at = time_of(event)
+
+    def _answer_nexus(self, event: Event, a: Attributes, outcome: Outcome) -> None:
+        failure = failure_from(a.failure)
+        self._answer(event, a.scheduled_event_id, outcome, failure=failure)
+
+    # -- messages ------------------------------------------------------------------------------
+
+    def _workflow_execution_signaled(self, event: Event, a: Attributes) -> None:
+        self.machine.signal_received(
+            Signal(
+                name=a.signal_name,
+                occurrence=0,
+                at=time_of(event),
+                event_id=event.event_id,
+                identity=a.identity,
+                input=payloads_of(a.input),
+                input_bytes=size_of_all(a.input.payloads),
+                headers=a.header.fields,
+                from_workflow_id=a.external_workflow_execution.workflow_id,
+            )
+        )
+
+    def _workflow_execution_update_admitted(self, event: Event, a: Attributes) -> None:
+        update = self._request(a.request)
+        self.machine.update_admitted(update, time_of(event), event.event_id)
+
+    def _workflow_execution_update_accepted(self, event: Event, a: Attributes) -> None:
+        # The request is left out where an earlier UpdateAdmitted event has it.
+        if a.HasField("accepted_request"):
+            update = self._request(a.accepted_request)
+        else:
+            update = self.machine.update(a.protocol_instance_id)
+        self.machine.update_accepted(update, time_of(event), event.event_id)
+
+    def _workflow_execution_update_rejected(self, event: Event, a: Attributes) -> None:
+        update = self._request(a.rejected_request)
+        failure = failure_from(a.failure)
+        self.machine.update_completed(update, time_of(event), Outcome.REJECTED, failure=failure)
+
+    def _workflow_execution_update_completed(self, event: Event, a: Attributes) -> None:
+        update = self.machine.update(a.meta.update_id)
+        failed = a.outcome.HasField("failure")
+        self.machine.update_completed(
+            update,
+            time_of(event),
+            Outcome.FAILED if failed else Outcome.COMPLETED,
+            failure=failure_from(a.outcome.failure) if failed else None,
+            result=() if failed else payloads_of(a.outcome.success),
+        )
+
+    def _request(self, request: Any) -> Any:
+        update = self.machine.update(request.meta.update_id, request.input.name)
+        update.identity = request.meta.identity
+        update.input = payloads_of(request.input.args)
+        update.headers = request.input.header.fields
+        return update
+
+    def _marker_recorded(self, event: Event, a: Attributes) -> None:
+        markers.record(self.machine, event, a, time_of(event))
+
+    # -- common --------------------------------------------------------------------------------
+
+    def _schedule(self, event: Event, kind: StepKind, name: str, id_in_history: str) -> Step:
+        step = Step(kind, name, id_in_history, 0, 0, time_of(event), event.event_id)
+        step.summary = text_of(event.user_metadata.summary)
+        for marker in event.event_group_markers:
+            step.caused_by_event_id = marker.inbound_event.id or step.caused_by_event_id
+            step.caused_by_update_id = marker.inbound_update.id or step.caused_by_update_id
+        self._steps[event.event_id] = step
+        return self.machine.step_scheduled(step)
+
+    def _answer(self, event: Event, step_event: int, outcome: Outcome, **details: Any) -> None:
+        if (step := self._steps.get(step_event)) is not None:
+            self.machine.step_closed(
+                step, time_of(event), outcome, event_id=event.event_id, **details
+            )
+
+    def _answer_failed(self, event: Event, a: Attributes, outcome: Outcome) -> None:
+        self._answer(
+            event,
+            a.scheduled_event_id,
+            outcome,
+            failure=failure_from(a.failure),
+            retry_state=name_of(RETRY_STATE, a.retry_state),
+        )
+
+
+def time_of(event: Event) -> int:
+    """The event's time in nanoseconds since the epoch."""
+    return int(event.event_time.seconds * _NS + event.event_time.nanos)
+
+
+def _timeouts(**durations: Any) -> dict[str, float]:
+    seconds = {name: d.seconds + d.nanos / _NS for name, d in durations.items()}
+    return {name: value for name, value in seconds.items() if value}
+
+
+def _retry_policy(a: Attributes) -> RetryPolicy | None:
+    if not a.HasField("retry_policy"):
+        return None
+    policy = a.retry_policy
+    times = _timeouts(initial=policy.initial_interval, maximum=policy.maximum_interval)
+    return RetryPolicy(
+        initial_interval=times.get("initial"),
+        backoff_coefficient=policy.backoff_coefficient,
+        maximum_interval=times.get("maximum"),
+        maximum_attempts=policy.maximum_attempts,
+        non_retryable_error_types=tuple(policy.non_retryable_error_types),
+    )
+
+
+type _Handler = Callable[[EventReader, Event, Attributes], None]
+
+_NOTED = frozenset(
+    {
+        "WORKFLOW_PROPERTIES_MODIFIED_EXTERNALLY",
+        "ACTIVITY_PROPERTIES_MODIFIED_EXTERNALLY",
+        "WORKFLOW_EXECUTION_OPTIONS_UPDATED",
+        "NEXUS_OPERATION_CANCEL_REQUEST_COMPLETED",
+        "NEXUS_OPERATION_CANCEL_REQUEST_FAILED",
+        "WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED",
+    }
+)
+
+
+def _handler(name: str) -> _Handler:
+    method = "_noted" if name in _NOTED else f"_{name.lower()}"
+    handler: _Handler = getattr(EventReader, method)
+    return handler
+
+
+_HANDLERS: Mapping[int, tuple[str, _Handler]] = {
+    number: (f"{name.lower()}_event_attributes", _handler(name))
+    for number, name in EVENT_TYPE.items()
+}

@@ -1,0 +1,45 @@
+"""The little that the model itself reads inside payloads: texts that SDKs write for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from tracer.model.words import Payload
+
+
+def payloads_of(message: Any) -> tuple[Payload, ...]:
+    """The payloads of a `Payloads` message; empty where the field was not set."""
+    return tuple(message.payloads)
+
+
+def json_of(payload: Payload) -> Any:
+    """The value of a `json/plain` payload, `None` for every other encoding and for bad JSON."""
+    if payload.metadata.get("encoding") != b"json/plain":
+        return None
+    try:
+        return json.loads(payload.data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def text_of(payload: Payload) -> str:
+    """The text of a `json/plain` string payload; empty if it is encrypted or something else."""
+    value = json_of(payload)
+    return value if isinstance(value, str) else ""
+
+
+def size_of_all(payloads: Iterable[Payload]) -> int:
+    """Bytes of the data of all of them."""
+    return sum(map(size_of, payloads))
+
+
+def size_of(payload: Payload) -> int:
+    """Bytes of the payload's data, wherever it is stored.
+
+    Large data may live in an object store: the payload is then a reference that tells the true
+    size in `external_payloads`.
+    """
+    external = sum(item.size_bytes for item in getattr(payload, "external_payloads", ()))
+    return external or len(payload.data)

@@ -1,0 +1,328 @@
+"""From the model of a run to its spans: which there are, their ids, parents, names and outcome.
+
+The live tracer and `spans_of` (import, backfill) both come here, so that they agree. Nothing here
+touches OpenTelemetry: a `SpanRecord` is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tracer.context import SpanRef, caller_of, predecessor_of, trace_id_of
+from tracer.identity import span_id
+from tracer.model.failures import fingerprint
+from tracer.model.words import (
+    Failure,
+    Outcome,
+    Run,
+    RunStatus,
+    Signal,
+    Step,
+    StepKind,
+    Update,
+    Wait,
+    WorkflowTask,
+)
+from tracer.names import Attribute as A
+from tracer.names import SpanKind
+
+type Value = str | int | float | bool
+
+_ERRORS = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
+_FAILED_RUNS = frozenset({RunStatus.FAILED, RunStatus.TIMED_OUT})
+
+STEP_SPANS: Final = {
+    StepKind.ACTIVITY: SpanKind.STEP,
+    StepKind.LOCAL_ACTIVITY: SpanKind.LOCAL,
+    StepKind.CHILD_WORKFLOW: SpanKind.CHILD,
+    StepKind.NEXUS_OPERATION: SpanKind.NEXUS,
+    StepKind.TIMER: SpanKind.TIMER,
+    StepKind.SIGNAL_EXTERNAL: SpanKind.EXTERNAL,
+    StepKind.CANCEL_EXTERNAL: SpanKind.EXTERNAL,
+}
+"""The span that stands for a step, by its kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRecord:
+    """One finished span."""
+
+    trace_id: int
+    span_id: int
+    parent: SpanRef | None
+    kind: SpanKind
+    name: str
+    start_ns: int
+    end_ns: int
+    is_error: bool
+    status_message: str
+    attributes: dict[str, Value]
+    links: tuple[SpanRef, ...] = field(default=())
+
+
+class RunSpans:
+    """Makes the spans of one run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.trace_id = trace_id_of(run.key.run_id, run.headers)
+        self.root = SpanRef(self.trace_id, span_id(run.key.run_id, SpanKind.RUN, ""))
+        """The run's anchor: parent of everything that the run did."""
+
+    def anchor(self) -> SpanRecord:
+        """`run {type}`: exported at once, so that children never miss their parent."""
+        run = self._run
+        predecessor = predecessor_of(run.headers)
+        attributes = self._attributes(
+            {A.TASK_QUEUE: run.task_queue, A.WORKFLOW_ATTEMPT: run.attempt}
+        )
+        if run.parent:
+            attributes[A.PARENT_WORKFLOW_ID] = run.parent.workflow_id
+        if run.continued_from_run_id:
+            attributes[A.CONTINUED_FROM] = run.continued_from_run_id
+        start = run.started_at or 0
+        return self._record(
+            SpanKind.RUN,
+            "",
+            1,
+            f"run {run.workflow_type}",
+            start,
+            start,
+            attributes,
+            parent=caller_of(run.headers),
+            links=(predecessor,) if predecessor else (),
+        )
+
+    def workflow(self) -> SpanRecord:
+        """`workflow {type}` of a run that ended."""
+        run = self._run
+        return self._record(
+            SpanKind.WORKFLOW,
+            "",
+            1,
+            f"workflow {run.workflow_type}",
+            run.started_at or 0,
+            run.closed_at or run.started_at or 0,
+            self._attributes(
+                {
+                    A.WORKFLOW_STATUS: run.status.value,
+                    A.TASK_QUEUE: run.task_queue,
+                    A.INPUT_BYTES: run.input_bytes,
+                    A.RESULT_BYTES: run.result_bytes,
+                }
+            ),
+            is_error=run.status in _FAILED_RUNS,
+            failure=run.failure,
+        )
+
+    def step_ref(self, step: Step) -> SpanRef:
+        """The span of a step, known as soon as the step is: attempts and children nest under it."""
+        kind = STEP_SPANS[step.kind]
+        return SpanRef(self.trace_id, span_id(self._run.key.run_id, kind, step.id, step.occurrence))
+
+    def step(self, step: Step) -> SpanRecord:
+        """The span of a step that was answered."""
+        kind = STEP_SPANS[step.kind]
+        attributes = self._attributes(
+            {
+                A.STEP_KIND: step.kind.value,
+                A.STEP_NAME: step.name,
+                A.STEP_ID: step.id,
+                A.STEP_OCCURRENCE: step.occurrence,
+                A.OUTCOME: step.outcome.value if step.outcome else "",
+                A.TASK_QUEUE: step.task_queue,
+                A.SUMMARY: step.summary,
+                A.RETRY_STATE: step.retry_state,
+                A.INPUT_BYTES: step.input_bytes,
+                A.RESULT_BYTES: step.result_bytes,
+            }
+        )
+        attributes.update(_step_id(step))
+        if step.retry_policy and step.retry_policy.maximum_attempts:
+            attributes[A.MAXIMUM_ATTEMPTS] = step.retry_policy.maximum_attempts
+        return self._record(
+            kind,
+            step.id,
+            step.occurrence,
+            kind.value if kind is SpanKind.TIMER else f"{kind.value} {step.name}",
+            step.scheduled_at,
+            step.closed_at or step.scheduled_at,
+            attributes,
+            is_error=step.outcome in _ERRORS,
+            failure=step.failure,
+        )
+
+    def wait(self, wait: Wait) -> SpanRecord:
+        """The span of a wait that ended."""
+        return self._record(
+            SpanKind.WAIT,
+            "",
+            wait.occurrence,
+            f"wait {wait.label}".rstrip(),
+            wait.opened_at,
+            wait.closed_at or wait.opened_at,
+            self._attributes(
+                {
+                    A.WAIT_LABEL: wait.label,
+                    A.WOKEN_BY: wait.woken_by.value if wait.woken_by else "",
+                    A.IS_HUMAN_WAIT: wait.is_human,
+                    A.IDENTITY: wait.woken_by_identity,
+                }
+            ),
+        )
+
+    def signal(self, signal: Signal) -> SpanRecord:
+        """The span of a signal that was received."""
+        caller = caller_of(signal.headers)
+        return self._record(
+            SpanKind.SIGNAL,
+            signal.name,
+            signal.occurrence,
+            f"signal {signal.name}",
+            signal.at,
+            signal.at,
+            self._attributes(
+                {
+                    A.SIGNAL_NAME: signal.name,
+                    A.IDENTITY: signal.identity,
+                    A.INPUT_BYTES: signal.input_bytes,
+                }
+            ),
+            links=(caller,) if caller else (),
+        )
+
+    def update(self, update: Update) -> SpanRecord:
+        """The span of an update that was answered."""
+        caller = caller_of(update.headers)
+        start = update.admitted_at or update.accepted_at or update.completed_at or 0
+        return self._record(
+            SpanKind.UPDATE,
+            update.id,
+            1,
+            f"update {update.name}",
+            start,
+            update.completed_at or start,
+            self._attributes(
+                {
+                    A.UPDATE_ID: update.id,
+                    A.UPDATE_NAME: update.name,
+                    A.OUTCOME: update.outcome.value if update.outcome else "",
+                    A.IDENTITY: update.identity,
+                }
+            ),
+            is_error=update.outcome is Outcome.FAILED,
+            failure=update.failure,
+            links=(caller,) if caller else (),
+        )
+
+    def task_failure(self, task: WorkflowTask, occurrence: int) -> SpanRecord:
+        """The span of a workflow task that failed."""
+        return self._record(
+            SpanKind.TASK_FAILURE,
+            "",
+            occurrence,
+            "task failure",
+            task.started_at or task.scheduled_at,
+            task.closed_at or task.scheduled_at,
+            self._attributes(
+                {
+                    A.TASK_FAILURE_CAUSE: task.cause,
+                    A.TASK_FAILURE_KIND: task.failure_kind.value if task.failure_kind else "",
+                    A.IDENTITY: task.identity,
+                }
+            ),
+            is_error=True,
+            failure=task.failure,
+        )
+
+    def _attributes(self, more: dict[A, Value]) -> dict[str, Value]:
+        run = self._run
+        attributes: dict[str, Value] = {
+            A.WORKFLOW_ID: run.key.workflow_id,
+            A.RUN_ID: run.key.run_id,
+            A.NAMESPACE: run.key.namespace,
+            A.WORKFLOW_TYPE: run.workflow_type,
+        }
+        attributes.update({key: value for key, value in more.items() if value != ""})
+        return {str(key): value for key, value in attributes.items()}
+
+    def _record(
+        self,
+        kind: SpanKind,
+        id_in_history: str,
+        occurrence: int,
+        name: str,
+        start_ns: int,
+        end_ns: int,
+        attributes: dict[str, Value],
+        *,
+        is_error: bool = False,
+        failure: Failure | None = None,
+        parent: SpanRef | None = None,
+        links: Sequence[SpanRef] = (),
+    ) -> SpanRecord:
+        attributes[A.SPAN_KIND.value] = kind.value
+        attributes.update(failure_attributes(failure))
+        return SpanRecord(
+            trace_id=self.trace_id,
+            span_id=span_id(self._run.key.run_id, kind, id_in_history, occurrence),
+            parent=parent if kind is SpanKind.RUN else self.root,
+            kind=kind,
+            name=name,
+            start_ns=start_ns,
+            # Clocks of two machines: a span must not end before it starts.
+            end_ns=max(end_ns, start_ns),
+            is_error=is_error and not (failure and failure.root.benign),
+            status_message=failure.root.message if failure and is_error else "",
+            attributes=attributes,
+            links=tuple(links),
+        )
+
+
+def spans_of(run: Run) -> Iterator[SpanRecord]:
+    """Every span that a live tracer emits for what the run's history tells, but attempts.
+
+    Only what came to an end has a span; an open run has its anchor and what ended so far.
+    """
+    if run.started_at is None:
+        return
+    spans = RunSpans(run)
+    yield spans.anchor()
+    yield from (spans.step(step) for step in run.steps if not step.is_open)
+    yield from (spans.wait(wait) for wait in run.waits if wait.closed_at is not None)
+    yield from (spans.signal(signal) for signal in run.signals)
+    yield from (spans.update(update) for update in run.updates if update.outcome is not None)
+    failed = [task for task in run.tasks if task.outcome in _ERRORS]
+    yield from (spans.task_failure(task, number) for number, task in enumerate(failed, 1))
+    if run.is_closed:
+        yield spans.workflow()
+
+
+def failure_attributes(failure: Failure | None) -> dict[str, Value]:
+    """How a failure shows on a span: the root cause's type and message, and its fingerprint."""
+    if failure is None:
+        return {}
+    root = failure.root
+    return {
+        A.ERROR_TYPE.value: root.type or root.kind,
+        A.FAILURE_MESSAGE.value: root.message,
+        A.FAILURE_FINGERPRINT.value: fingerprint(failure),
+    }
+
+
+def _step_id(step: Step) -> dict[str, Value]:
+    match step.kind:
+        case StepKind.ACTIVITY | StepKind.LOCAL_ACTIVITY:
+            return {
+                A.ACTIVITY_ID.value: step.id,
+                A.ACTIVITY_TYPE.value: step.name,
+                A.IS_LOCAL.value: step.kind is StepKind.LOCAL_ACTIVITY,
+            }
+        case StepKind.CHILD_WORKFLOW:
+            return {A.CHILD_WORKFLOW_ID.value: step.id}
+        case StepKind.TIMER:
+            return {A.TIMER_ID.value: step.id}
+        case _:
+            return {}
