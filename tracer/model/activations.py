@@ -199,8 +199,9 @@ class ActivationReader:
         update = self.machine.update(job.id, job.name)
         update.identity = job.meta.identity
         update.headers = _trace_headers(job.headers)
+        # Acceptance will show that it ended a wait: a refused update leaves no trace in history.
+        update.admitted_at = self._at
         self._updates_in_progress[job.protocol_instance_id] = update
-        self.machine.update_admitted(update, self._at)
 
     def _cancel_workflow(self, job: Job) -> None:
         self.machine.cancel_requested(self._at)

@@ -1,0 +1,59 @@
+# Everything runs from .venv, which `make setup` builds; each target sets it up by itself.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast check format lint types imports bench clean
+
+BIN := .venv/bin
+PATHS := tracer replayer analytics tui dashboards examples benchmarks tests
+# The first Python that is new enough; override with `make PYTHON=/path/to/python setup`.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.14 python3 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
+
+help:
+	@echo 'make demo    run example workflows on a real Temporal and look at them (results in retrospan-demo/)'
+	@echo 'make test    all tests'
+	@echo 'make check   format, lint, types, imports, then all tests'
+	@echo 'make bench   every figure that the docs quote'
+	@echo 'make setup   only build the environment in .venv'
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n '$(PYTHON)' || { echo 'retrospan needs Python 3.12 or newer: install it, or run make PYTHON=/path/to/python' >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo 'Installing into .venv (once; about a minute) …'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/retrospan demo
+
+test: setup
+	@$(BIN)/pytest -q -n 2 --dist loadfile
+
+test-fast: setup
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m 'not slow'
+
+check: format-check lint types imports test
+
+.PHONY: format-check
+format-check: setup
+	@$(BIN)/ruff format --check --quiet $(PATHS)
+
+format: setup
+	@$(BIN)/ruff format --quiet $(PATHS)
+	@$(BIN)/ruff check --quiet --fix $(PATHS)
+
+lint: setup
+	@$(BIN)/ruff check --quiet $(PATHS)
+
+types: setup
+	@$(BIN)/mypy
+
+imports: setup
+	@$(BIN)/lint-imports --no-cache
+
+bench: setup
+	@for figure in benchmarks/[a-z]*.py; do echo "== $$figure"; $(BIN)/python $$figure || exit 1; done
+
+clean:
+	rm -rf .venv build dist retrospan-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

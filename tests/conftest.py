@@ -1,0 +1,41 @@
+"""What tests of every room share: a real Temporal server, and the corpus where there is one."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from replayer.embedded import TemporalServer
+
+_ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Histories that other programs wrote; a user's checkout has none."""
+    folder = _ROOT.parent / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip("no ../shared/corpus here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`HOST:PORT` of a development server that lives as long as this test process.
+
+    It runs in a thread with a loop of its own, so that tests may have a loop each.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="temporal-server")
+    thread.start()
+    context = TemporalServer.start(log_dir=tmp_path_factory.mktemp("temporal"))
+    server = asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(60)
+    try:
+        yield server.address
+    finally:
+        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
