@@ -24,8 +24,15 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.worker import Replayer, Worker
-from traced_workflows import ACTIVITIES, ATTEMPTS, QUEUE, WORKFLOWS, Everything, Sleeper
 
+from tests.tracer.traced_workflows import (
+    ACTIVITIES,
+    ATTEMPTS,
+    QUEUE,
+    WORKFLOWS,
+    Everything,
+    Sleeper,
+)
 from tracer import TracerPlugin
 from tracer.identity import RunKey
 from tracer.model import run_from_events

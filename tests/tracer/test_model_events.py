@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from event_builder import EPOCH, EventBuilder, payload, payloads
 from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payloads
@@ -11,6 +10,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure as FailureMessage
 from temporalio.api.history.v1 import HistoryEvent
 
+from tests.event_builder import EPOCH, EventBuilder, payload, payloads
 from tracer.identity import RunKey
 from tracer.model import (
     AttemptSource,

@@ -1,6 +1,6 @@
-from event_builder import EPOCH, EventBuilder, payload
 from temporalio.api.failure.v1 import Failure as FailureMessage
 
+from tests.event_builder import EPOCH, EventBuilder, payload
 from tracer.context import SpanRef, parse_traceparent
 from tracer.identity import RunKey, derived_trace_id
 from tracer.model import run_from_events

@@ -1,0 +1,212 @@
+"""PromQL over the metrics of `tracer.names`, under the names that Prometheus gives them.
+
+OTLP metrics change their names on the way into Prometheus and its kin: dots become underscores, a
+unit becomes a suffix, counters end in `_total`. That translation lives here alone, and a query can
+only be built from a `Metric` and attributes that it has: a dashboard cannot ask for a series that
+the tracer never writes.
+
+To Prometheus the first sample of a series is where counting starts: a failure that was seen once
+has an `increase` of zero, and VictoriaMetrics guesses. `total` is right for it on both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tracer.names import Attribute, Metric
+
+__all__ = [
+    "RANGE_WINDOW",
+    "RATE_WINDOW",
+    "Matcher",
+    "any_of",
+    "is_histogram",
+    "label_name",
+    "legend",
+    "matches",
+    "mean",
+    "metric_name",
+    "none_of",
+    "per_minute",
+    "quantile",
+    "share",
+    "total",
+]
+
+RATE_WINDOW: Final = "$__rate_interval"
+"""Grafana's window for graphs: always long enough to hold several samples."""
+
+RANGE_WINDOW: Final = "$__range"
+"""The whole time range of the dashboard."""
+
+_UNIT_SUFFIXES: Final = {"s": "_seconds", "By": "_bytes", "USD": "_USD", "1": ""}
+_NOT_IN_A_NAME: Final = re.compile(r"[^a-zA-Z0-9_]")
+_GRAFANA_VARIABLE: Final = re.compile(r"\$\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One condition on a label."""
+
+    attribute: Attribute
+    operator: Literal["=~", "!~"]
+    pattern: str
+    """RE2, anchored at both ends; may be a Grafana variable."""
+
+
+def any_of(attribute: Attribute, *values: str) -> Matcher:
+    """The label has one of these values."""
+    return Matcher(attribute, "=~", "|".join(_literal(value) for value in values))
+
+
+def none_of(attribute: Attribute, *values: str) -> Matcher:
+    """The label is absent or has none of these values."""
+    return Matcher(attribute, "!~", "|".join(_literal(value) for value in values))
+
+
+def matches(attribute: Attribute, variable: str) -> Matcher:
+    """The label is what a dashboard variable says.
+
+    Args:
+        attribute: Which label.
+        variable: The variable's name, without `$`.
+    """
+    return Matcher(attribute, "=~", f"${variable}")
+
+
+def is_histogram(metric: Metric) -> bool:
+    """Whether the tracer records it as a histogram: what has a unit is measured, not counted."""
+    return not _is_annotation(metric.unit)
+
+
+def metric_name(metric: Metric) -> str:
+    """The name in Prometheus; a histogram still needs `_bucket`, `_sum` or `_count`.
+
+    Raises:
+        ValueError: The unit has no suffix in Prometheus that is known here.
+    """
+    suffix = "_total" if _is_annotation(metric.unit) else _UNIT_SUFFIXES.get(metric.unit)
+    if suffix is None:
+        raise ValueError(
+            f"metric {metric.name}: unit {metric.unit!r} has no known Prometheus suffix; "
+            f"known are {', '.join(_UNIT_SUFFIXES)} and {{annotations}}"
+        )
+    return _NOT_IN_A_NAME.sub("_", metric.name) + suffix
+
+
+def label_name(metric: Metric, attribute: Attribute) -> str:
+    """The label in Prometheus that an attribute of a metric becomes.
+
+    Raises:
+        ValueError: The metric does not have the attribute.
+    """
+    if attribute not in metric.attributes:
+        raise ValueError(
+            f"metric {metric.name} has no attribute {attribute}; "
+            f"it has {', '.join(metric.attributes) or 'none'}"
+        )
+    return _NOT_IN_A_NAME.sub("_", attribute)
+
+
+def legend(metric: Metric, attribute: Attribute) -> str:
+    """What Grafana writes beside a line: the value of a label."""
+    return f"{{{{{label_name(metric, attribute)}}}}}"
+
+
+def per_minute(metric: Metric, *, by: Sequence[Attribute] = (), where: Sequence[Matcher]) -> str:
+    """How often a minute a counter counts, or a histogram records."""
+    series = _counting_series(metric, where)
+    return f"60 * {_sum(metric, by)} (rate({series}[{RATE_WINDOW}]))"
+
+
+def total(metric: Metric, *, by: Sequence[Attribute] = (), where: Sequence[Matcher]) -> str:
+    """What a counter counted, or how often a histogram recorded, over the time range.
+
+    Nothing instead of zero. A series that is younger than the time range counted its last value,
+    not its `increase`, unless it started again in between. This is decided series by series, so
+    that a part is never more than the whole.
+    """
+    series = _counting_series(metric, where)
+    grown = f"increase({series}[{RANGE_WINDOW}])"
+    highest = f"max_over_time({series}[{RANGE_WINDOW}])"
+    before = f"{series} offset {RANGE_WINDOW}"
+    counted = f"({grown} > {highest}) or ({highest} unless {before}) or {grown}"
+    return f"{_sum(metric, by)} ({counted}) > 0"
+
+
+def share(part: str, whole: str) -> str:
+    """`part` of `whole`, 0 to 1, for every series of `whole`: 0 where `part` has none."""
+    return f"(({part}) or 0 * ({whole})) / (({whole}) > 0)"
+
+
+def quantile(
+    q: float,
+    metric: Metric,
+    *,
+    by: Sequence[Attribute] = (),
+    where: Sequence[Matcher],
+    window: str = RATE_WINDOW,
+) -> str:
+    """The q-quantile of a histogram, in the unit of the metric."""
+    _require_histogram(metric)
+    series = _series(metric, "_bucket", where)
+    labels = ", ".join(["le", *(label_name(metric, attribute) for attribute in by)])
+    return f"histogram_quantile({q:g}, sum by ({labels}) (rate({series}[{window}])))"
+
+
+def mean(
+    metric: Metric,
+    *,
+    by: Sequence[Attribute] = (),
+    where: Sequence[Matcher],
+    window: str = RATE_WINDOW,
+) -> str:
+    """The mean of a histogram, in the unit of the metric."""
+    _require_histogram(metric)
+    sums, counts = (_series(metric, suffix, where) for suffix in ("_sum", "_count"))
+    sum_by = _sum(metric, by)
+    return f"{sum_by} (rate({sums}[{window}])) / ({sum_by} (rate({counts}[{window}])) > 0)"
+
+
+def _is_annotation(unit: str) -> bool:
+    return unit.startswith("{") and unit.endswith("}")
+
+
+def _require_histogram(metric: Metric) -> None:
+    if not is_histogram(metric):
+        raise ValueError(
+            f"metric {metric.name} is a counter (unit {metric.unit}), this query needs a histogram"
+        )
+
+
+def _counting_series(metric: Metric, where: Sequence[Matcher]) -> str:
+    return _series(metric, "_count" if is_histogram(metric) else "", where)
+
+
+def _sum(metric: Metric, by: Sequence[Attribute]) -> str:
+    if not by:
+        return "sum"
+    return f"sum by ({', '.join(label_name(metric, attribute) for attribute in by)})"
+
+
+def _series(metric: Metric, suffix: str, where: Sequence[Matcher]) -> str:
+    conditions = ", ".join(
+        f'{label_name(metric, matcher.attribute)}{matcher.operator}"{_quoted(matcher.pattern)}"'
+        for matcher in where
+    )
+    name = metric_name(metric) + suffix
+    return f"{name}{{{conditions}}}" if conditions else name
+
+
+def _literal(value: str) -> str:
+    # Grafana would take "$" for the start of a variable; in brackets it leaves it alone.
+    return re.escape(value).replace(r"\$", "[$]").replace(r"\-", "-")
+
+
+def _quoted(pattern: str) -> str:
+    if _GRAFANA_VARIABLE.fullmatch(pattern):
+        return pattern
+    return pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,76 @@
+"""TraceQL over the spans of `tracer.names`, and links that open it in Grafana's Explore."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote
+
+from tracer.names import Attribute, SpanKind
+
+__all__ = ["equals", "explore_url", "matches", "spans"]
+
+_VARIABLE: Final = re.compile(r"(\$\{[^}]+\})")
+
+
+def equals(attribute: Attribute, value: str | bool) -> str:
+    """The condition that an attribute has a value; a Grafana variable may stand for a text."""
+    return f"span.{attribute} = {str(value).lower() if isinstance(value, bool) else f'`{value}`'}"
+
+
+def matches(attribute: Attribute, pattern: str) -> str:
+    """The condition that an attribute matches an RE2 pattern, anchored at both ends."""
+    return f"span.{attribute} =~ `{pattern}`"
+
+
+def spans(
+    kind: SpanKind | None,
+    *conditions: str,
+    errors_only: bool = False,
+    select: Sequence[Attribute] = (),
+) -> str:
+    """A search for spans.
+
+    Args:
+        kind: Which spans; None for every kind.
+        conditions: What else is true of them.
+        errors_only: Only those with status ERROR.
+        select: Attributes that the result shows as columns.
+    """
+    wanted = [equals(Attribute.SPAN_KIND, kind)] if kind else []
+    if errors_only:
+        wanted.append("status = error")
+    columns = ", ".join(f"span.{attribute}" for attribute in select)
+    found = f"{{ {' && '.join([*wanted, *conditions])} }}"
+    return f"{found} | select({columns})" if columns else found
+
+
+def explore_url(traceql: str, *, datasource: str) -> str:
+    """A link to this search in Explore, over the dashboard's time range.
+
+    Args:
+        traceql: May hold Grafana variables in the `${name}` form: they stay readable to Grafana.
+        datasource: The uid of a Tempo data source, or a variable.
+    """
+    query = {
+        "refId": "A",
+        "datasource": {"type": "tempo", "uid": datasource},
+        "queryType": "traceql",
+        "query": traceql,
+        "tableType": "spans",
+        "limit": 50,
+    }
+    pane = {
+        "datasource": datasource,
+        "queries": [query],
+        "range": {"from": "${__from}", "to": "${__to}"},
+    }
+    panes = json.dumps({"retrospan": pane}, separators=(",", ":"))
+    return f"/explore?schemaVersion=1&panes={_encoded(panes)}"
+
+
+def _encoded(text: str) -> str:
+    parts = _VARIABLE.split(text)
+    return "".join(part if _VARIABLE.fullmatch(part) else quote(part, safe="") for part in parts)

@@ -1,0 +1,201 @@
+"""Every query answers on a store that speaks PromQL, with what the tracer really emits.
+
+VictoriaMetrics takes OTLP and names metrics the way Prometheus does (from version 1.112 on). It is
+found on PATH or at `RETROSPAN_VICTORIA_METRICS`; without it these tests are skipped.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+from tracer import names
+from tracer._guard import Guard
+from tracer._meters import Meters
+from tracer.model.words import Outcome, RunStatus, StepKind, TaskFailureKind, WokenBy
+from tracer.names import Attribute as A
+from tracer.names import SpanKind
+from tracer.spans import SpanRecord, Value
+
+pytestmark = pytest.mark.slow
+
+_SECOND = 1_000_000_000
+_FAILED, _COMPLETED = 2, 8
+
+
+class _Losses:
+    dropped = 30
+
+    def __init__(self) -> None:
+        self.guard = Guard()
+        self.guard.note("a test", RuntimeError("of the tracer"))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A running VictoriaMetrics that holds ten runs; stopped afterwards."""
+    binary = os.environ.get("RETROSPAN_VICTORIA_METRICS") or shutil.which("victoria-metrics")
+    if not binary:
+        pytest.skip("no victoria-metrics on PATH or in RETROSPAN_VICTORIA_METRICS")
+    folder = tmp_path_factory.mktemp("victoria-metrics")
+    address = f"127.0.0.1:{_free_port()}"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                binary,
+                f"-storageDataPath={folder / 'data'}",
+                f"-httpListenAddr={address}",
+                "-opentelemetry.usePrometheusNaming",
+                "-search.latencyOffset=0s",
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            with httpx.Client(base_url=f"http://{address}") as client:
+                _await_ready(client, process, folder / "log")
+                _emit(f"http://{address}/opentelemetry/v1/metrics")
+                assert client.get("/internal/force_flush").is_success
+                yield client
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def test_every_query_of_every_panel_answers(
+    store: httpx.Client, queries: dict[str, list[str]]
+) -> None:
+    empty = {
+        (title, query)
+        for title, promqls in queries.items()
+        for query in promqls
+        if not _answer(store, query)
+    }
+    assert not empty
+
+
+def test_counts_and_shares_are_true(store: httpx.Client, queries: dict[str, list[str]]) -> None:
+    def figure(title: str) -> float:
+        ((_, value),) = _answer(store, queries[title][0])
+        return value
+
+    assert figure("Runs ended") == _FAILED + _COMPLETED
+    assert figure("Failed runs") == pytest.approx(_FAILED / (_FAILED + _COMPLETED))
+    assert figure("Failed attempts") == pytest.approx(_FAILED / (_FAILED + _COMPLETED))
+    # Lost before the first export and never again: nothing "increased" since.
+    assert figure("Tracer losses") == _Losses.dropped + 1
+
+
+def test_a_failure_is_found_by_its_fingerprint(
+    store: httpx.Client, queries: dict[str, list[str]]
+) -> None:
+    ((labels, count),) = _answer(store, queries["Failures by fingerprint"][0])
+    assert count == _FAILED
+    assert labels == {
+        "retrospan_failure_fingerprint": "f00d",
+        "error_type": "RateLimited",
+        "temporal_activity_type": "declare",
+        "temporal_workflow_type": "Cargo",
+    }
+
+
+def test_the_variables_find_their_values(store: httpx.Client) -> None:
+    for label, expected in (
+        ("temporal_namespace", ["default"]),
+        ("temporal_workflow_type", ["Cargo"]),
+    ):
+        found = store.get(
+            f"/api/v1/label/{label}/values", params={"match[]": '{__name__=~"retrospan_.+"}'}
+        )
+        assert found.json()["data"] == expected
+
+
+def test_ids_are_in_no_label(store: httpx.Client) -> None:
+    labels = store.get("/api/v1/labels", params={"match[]": '{__name__=~"retrospan_.+"}'})
+    assert not {"temporalWorkflowID", "temporalRunID"} & set(labels.json()["data"])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await_ready(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if client.get("/health").is_success:
+                return
+        except httpx.TransportError:
+            # Not listening yet, and it has no other way to say when it will.
+            time.sleep(0.05)
+    pytest.fail(f"victoria-metrics did not start:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _emit(endpoint: str) -> None:
+    """Export twice: a rate needs two samples."""
+    exporter = OTLPMetricExporter(endpoint=endpoint)
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    meters = Meters(provider.get_meter(names.TRACER_NAME), _Losses())
+    halves = [_records(_FAILED // 2, _COMPLETED // 2) for _ in range(2)]
+    for half in halves:
+        for record in half:
+            meters.observe(record)
+        assert provider.force_flush()
+        # Samples of one second are one sample to the store.
+        time.sleep(1.1)
+    provider.shutdown()
+
+
+def _records(failed: int, completed: int) -> Iterator[SpanRecord]:
+    for is_failed in [True] * failed + [False] * completed:
+        status = RunStatus.FAILED if is_failed else RunStatus.COMPLETED
+        outcome: dict[A, Value] = {
+            A.OUTCOME: (Outcome.FAILED if is_failed else Outcome.COMPLETED).value
+        }
+        error: dict[A, Value] = (
+            {A.ERROR_TYPE: "RateLimited", A.FAILURE_FINGERPRINT: "f00d"} if is_failed else {}
+        )
+        step: dict[A, Value] = {A.STEP_KIND: StepKind.ACTIVITY.value, A.STEP_NAME: "declare"}
+        queue: dict[A, Value] = {A.TASK_QUEUE: "cargo", A.QUEUE_SECONDS: 0.4}
+        wait: dict[A, Value] = {A.WOKEN_BY: WokenBy.UPDATE.value, A.IS_HUMAN_WAIT: True}
+        yield _record(SpanKind.WORKFLOW, 90, {A.WORKFLOW_STATUS: status.value})
+        yield _record(SpanKind.STEP, 7, outcome | step)
+        yield _record(SpanKind.ATTEMPT, 2, outcome | error | queue | {A.ACTIVITY_TYPE: "declare"})
+        yield _record(SpanKind.WAIT, 4000, wait)
+        kind: dict[A, Value] = {A.TASK_FAILURE_KIND: TaskFailureKind.NONDETERMINISM.value}
+        yield _record(SpanKind.TASK_FAILURE, 1, kind)
+
+
+def _record(kind: SpanKind, seconds: int, attributes: Mapping[A, Value]) -> SpanRecord:
+    every: dict[A, Value] = {
+        A.WORKFLOW_ID: "cargo-1",
+        A.RUN_ID: "0198c5c6-3b1e-7c2a-9d4e-5f60718293a4",
+        A.NAMESPACE: "default",
+        A.WORKFLOW_TYPE: "Cargo",
+    }
+    texts = {key.value: value for key, value in {**every, **attributes}.items()}
+    return SpanRecord(1, 1, None, kind, kind.value, 0, seconds * _SECOND, False, "", texts)
+
+
+def _answer(store: httpx.Client, promql: str) -> list[tuple[dict[str, str], float]]:
+    response = store.post("/api/v1/query", data={"query": promql, "nocache": "1"})
+    body = response.json()
+    assert body["status"] == "success", body
+    return [
+        (series["metric"], float(series["value"][1]))
+        for series in body["data"]["result"]
+        if series["value"][1] != "NaN"
+    ]
