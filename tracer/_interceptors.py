@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import temporalio.activity
@@ -28,6 +28,9 @@ from tracer.model.words import Failure, Outcome
 from tracer.names import HEADER, SpanKind
 from tracer.names import Attribute as A
 from tracer.spans import SpanRecord, Value, failure_attributes
+
+
+_OUTCOMES = {"canceled": Outcome.CANCELED, "timeout": Outcome.TIMED_OUT}
 
 
 class TracerInterceptor(temporalio.client.Interceptor, temporalio.worker.Interceptor):
@@ -218,9 +221,19 @@ def _failure(error: BaseException | None) -> Failure | None:
                 cause=_cause(error),
             )
         case CancelledError() | asyncio.CancelledError():
-            return Failure("canceled", "", str(error) or "Cancelled")
+            return _cancellation(error)
         case _:
             return Failure("application", type(error).__name__, str(error), cause=_cause(error))
+
+
+def _cancellation(error: BaseException) -> Failure:
+    # A worker cancels an attempt that exceeds its time, at times without saying why (SDK 1.35);
+    # the server calls that a timeout.
+    info = temporalio.activity.info()
+    limit = info.start_to_close_timeout
+    if limit is not None and datetime.now(UTC) - info.started_time >= limit:
+        return Failure("timeout", "START_TO_CLOSE", "activity StartToClose timeout")
+    return Failure("canceled", "", str(error) or "Cancelled")
 
 
 def _cause(error: BaseException) -> Failure | None:
@@ -230,7 +243,7 @@ def _cause(error: BaseException) -> Failure | None:
 def _outcome(failure: Failure | None) -> Outcome:
     if failure is None:
         return Outcome.COMPLETED
-    return Outcome.CANCELED if failure.kind == "canceled" else Outcome.FAILED
+    return _OUTCOMES.get(failure.kind, Outcome.FAILED)
 
 
 def _is_last(info: temporalio.activity.Info, failure: Failure | None) -> bool:
