@@ -348,6 +348,17 @@ def test_a_local_activity_is_a_step_with_its_own_times() -> None:
     assert (step.scheduled_at, step.closed_at) == (second(0) + 7, second(1) + 5)
 
 
+def test_a_local_activity_never_ends_before_it_began() -> None:
+    data = {
+        "activity_type": "check",
+        "complete_time": {"seconds": EPOCH + 3},
+        "original_schedule_time": {"seconds": EPOCH + 4},
+    }
+    details = {"data": payloads(json.dumps(data))}
+    [step] = marker(EventBuilder(), "core_local_activity", details).steps
+    assert (step.scheduled_at, step.closed_at) == (second(1), second(3))
+
+
 def test_patches_of_the_core_and_of_java() -> None:
     core = {"patch-data": payloads('{"id": "new-rules", "deprecated": true}')}
     java = {"changeId": payloads('"new-rules"'), "version": payloads("1")}

@@ -49,7 +49,7 @@ def _local_activity(machine: RunMachine, event: Any, a: Any, at: int) -> None:
         activity_id,
         0,
         0,
-        _time(data.get("original_schedule_time"), at),
+        _scheduled_at(machine, data, at),
         event.event_id,
     )
     machine.step_scheduled(step)
@@ -69,6 +69,21 @@ def _local_activity(machine: RunMachine, event: Any, a: Any, at: int) -> None:
         result=_detail(a, "result"),
         in_task=True,
     )
+
+
+def _scheduled_at(machine: RunMachine, data: dict[str, Any], at: int) -> int:
+    """When a local activity was asked for.
+
+    The core notes that time by the worker's clock and the completion by the workflow's, which
+    stands still at the start of the task until an answer moves it: the first may be later.
+    """
+    ended_at = _time(data.get("complete_time"), at)
+    asked_at = _time(data.get("original_schedule_time"), at)
+    if asked_at <= ended_at:
+        return asked_at
+    tasks = machine.run.tasks
+    started_at = tasks[-1].started_at if tasks else None
+    return min(ended_at, started_at or ended_at)
 
 
 def _patch(machine: RunMachine, event: Any, a: Any, at: int) -> None:
