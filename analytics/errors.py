@@ -1,0 +1,64 @@
+"""What can go wrong in this room, as exceptions that a command can print as one line.
+
+```
+AnalyticsError
+├── WarehouseError        the file cannot be used
+│   └── WarehouseBusy     another process has it; waiting or the spool helps
+├── ArchiveError          a raw history is missing or damaged
+├── SpoolError            a spooled batch cannot be read
+├── RunNotFound           no run in the warehouse answers to that name
+└── QueryError            somebody's SQL
+    ├── QueryRefused      not allowed, not SQL, or too large
+    └── QueryTimeout      stopped after its time was up
+```
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AnalyticsError",
+    "ArchiveError",
+    "QueryError",
+    "QueryRefused",
+    "QueryTimeout",
+    "RunNotFound",
+    "SpoolError",
+    "WarehouseBusy",
+    "WarehouseError",
+]
+
+
+class AnalyticsError(Exception):
+    """Base of all errors of this room; its text is one line for people."""
+
+
+class WarehouseError(AnalyticsError):
+    """The warehouse file cannot be used."""
+
+
+class WarehouseBusy(WarehouseError):
+    """Another process, or another part of this one, has the warehouse open."""
+
+
+class ArchiveError(AnalyticsError):
+    """A raw history is not in the archive, or is not what its name says."""
+
+
+class SpoolError(AnalyticsError):
+    """A batch in the spool folder cannot be read."""
+
+
+class RunNotFound(AnalyticsError):
+    """No run in the warehouse answers to that name."""
+
+
+class QueryError(AnalyticsError):
+    """A query that a person or a program wrote did not run."""
+
+
+class QueryRefused(QueryError):
+    """The query is not allowed, is not SQL, or asks for more than its limits."""
+
+
+class QueryTimeout(QueryError):
+    """The query was stopped because its time was up."""

@@ -1,0 +1,137 @@
+"""Brings a warehouse to the schema of this version, forward only.
+
+Files in `schema/` are numbered. Those below 100 make tables: each is applied once, in order, and a
+released one never changes. Those from 100 make views and macros: all of them are made anew whenever
+one differs from what the warehouse has, so that views are always those of the code that reads them.
+A warehouse that a newer version wrote is refused: guessing would lose data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from analytics.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["SCHEMA_VERSION", "SchemaFile", "migrate", "schema_files"]
+
+_FIRST_VIEW: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaFile:
+    """One numbered `.sql` file."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the text, hex."""
+        return sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def makes_tables(self) -> bool:
+        """Whether it is applied once, and not each time that it differs."""
+        return self.number < _FIRST_VIEW
+
+
+@cache
+def schema_files() -> tuple[SchemaFile, ...]:
+    """All schema files, in the order in which they are applied."""
+    folder = files("analytics").joinpath("schema")
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    return tuple(
+        SchemaFile(int(name.split("_")[0]), name, folder.joinpath(name).read_text("utf-8"))
+        for name in names
+    )
+
+
+SCHEMA_VERSION: Final = max(file.number for file in schema_files() if file.makes_tables)
+"""The newest table file that this version knows."""
+
+
+def migrate(connection: DuckDBPyConnection, path: str) -> None:
+    """Apply what is missing, in one transaction.
+
+    Args:
+        connection: To the warehouse, writable, with no transaction open.
+        path: The warehouse, for messages.
+
+    Raises:
+        WarehouseError: It was written by a newer version, or is a DuckDB file of something else.
+    """
+    applied = _applied(connection, path)
+    newest = max((number for number in applied if number < _FIRST_VIEW), default=0)
+    if newest > SCHEMA_VERSION:
+        raise WarehouseError(
+            f"{path}: its schema is version {newest}, this Retrospan knows {SCHEMA_VERSION}; "
+            "upgrade Retrospan"
+        )
+    missing = [file for file in schema_files() if file.makes_tables and file.number not in applied]
+    views = {file.number: file.sha256 for file in schema_files() if not file.makes_tables}
+    has_views = {number: digest for number, digest in applied.items() if number >= _FIRST_VIEW}
+    if not missing and views == has_views:
+        return
+    connection.execute("BEGIN")
+    try:
+        for file in missing:
+            _apply(connection, file)
+        _renew_views(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _applied(connection: DuckDBPyConnection, path: str) -> dict[int, str]:
+    tables = connection.execute(
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE NOT internal"
+    ).fetchall()
+    if ("ref.schema_version",) not in tables:
+        if tables:
+            raise WarehouseError(
+                f"{path}: a DuckDB file, but not a Retrospan warehouse; name another file"
+            )
+        return {}
+    rows = connection.execute("SELECT number, sha256 FROM ref.schema_version").fetchall()
+    return dict(rows)
+
+
+def _renew_views(connection: DuckDBPyConnection) -> None:
+    _drop_views(connection)
+    connection.execute("DELETE FROM ref.schema_version WHERE number >= ?", [_FIRST_VIEW])
+    for file in schema_files():
+        if not file.makes_tables:
+            _apply(connection, file)
+
+
+def _drop_views(connection: DuckDBPyConnection) -> None:
+    views = connection.execute(
+        "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"
+    ).fetchall()
+    macros = connection.execute(
+        "SELECT DISTINCT schema_name, function_name, function_type FROM duckdb_functions()"
+        " WHERE function_type LIKE '%macro' AND NOT internal"
+    ).fetchall()
+    for schema, name in views:
+        connection.execute(f'DROP VIEW "{schema}"."{name}"')
+    for schema, name, kind in macros:
+        word = "MACRO TABLE" if kind == "table_macro" else "MACRO"
+        connection.execute(f'DROP {word} "{schema}"."{name}"')
+
+
+def _apply(connection: DuckDBPyConnection, file: SchemaFile) -> None:
+    connection.execute(file.sql)
+    connection.execute(
+        "INSERT INTO ref.schema_version VALUES (?, ?, ?, ?)",
+        [file.number, file.name, file.sha256, datetime.now(UTC).replace(tzinfo=None)],
+    )

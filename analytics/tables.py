@@ -1,0 +1,90 @@
+"""Rows on their way into tables: collected as plain dicts, moved as Arrow.
+
+The columns and types of a table are those of the schema files and are read from the database, so
+that there is one definition. A row that misses a column or has one too many is a bug and raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["KEY_COLUMNS", "Row", "Rows", "arrow_table", "delete_runs", "insert", "registered"]
+
+type Row = Mapping[str, Any]
+"""One row by column name."""
+type Rows = Sequence[Row]
+
+KEY_COLUMNS: Final = ("namespace", "workflow_id", "run_id")
+"""What identifies a run in every table that has one."""
+
+
+def arrow_table(connection: DuckDBPyConnection, table: str, rows: Rows) -> pa.Table:
+    """The rows as Arrow, with the columns and types that the table has.
+
+    Raises:
+        ValueError: A row's columns are not the table's.
+    """
+    schema = _schema(connection, table)
+    names = schema.names
+    for row in rows:
+        if len(row) != len(names):
+            raise ValueError(f"row for {table} has other columns: {sorted({*names} ^ row.keys())}")
+    try:
+        columns = zip(*map(itemgetter(*names), rows), strict=True)
+    except KeyError as error:
+        raise ValueError(f"row for {table} has no column {error}") from error
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+_schemas: dict[str, pa.Schema] = {}
+"""By table. Every open warehouse has the schema of this version, so one lookup serves all."""
+
+
+def _schema(connection: DuckDBPyConnection, table: str) -> pa.Schema:
+    if table not in _schemas:
+        answer = connection.sql(f"SELECT * FROM {table} LIMIT 0").to_arrow_table()
+        _schemas[table] = answer.schema
+    return _schemas[table]
+
+
+@contextmanager
+def registered(connection: DuckDBPyConnection, name: str, table: pa.Table) -> Iterator[None]:
+    """Make an Arrow table visible to SQL under a name, inside a `with` block."""
+    connection.register(name, table)
+    try:
+        yield
+    finally:
+        connection.unregister(name)
+
+
+def insert(connection: DuckDBPyConnection, table: str, rows: Rows) -> int:
+    """Append rows to a table; returns how many."""
+    if not rows:
+        return 0
+    with registered(connection, "incoming", arrow_table(connection, table, rows)):
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+    return len(rows)
+
+
+def delete_runs(
+    connection: DuckDBPyConnection, table: str, keys: Iterable[tuple[str, str, str]], where: str
+) -> None:
+    """Delete the rows of these runs for which the condition holds."""
+    columns = zip(*keys, strict=True)
+    runs = pa.table(
+        {n: pa.array(c, pa.string()) for n, c in zip(KEY_COLUMNS, columns, strict=True)}
+    )
+    with registered(connection, "gone", runs):
+        connection.execute(
+            f"DELETE FROM {table} t USING gone g WHERE {where} AND t.namespace = g.namespace"
+            " AND t.workflow_id = g.workflow_id AND t.run_id = g.run_id"
+        )

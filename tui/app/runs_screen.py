@@ -1,0 +1,258 @@
+"""The list of runs: read in the background, filtered as one types, opened with enter.
+
+Messages carry what workers found; only handlers here change what is shown. Rows arrive while the
+reader already moves, so the cursor stays on its run and not on its line.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Input
+from textual.worker import get_current_worker
+
+from replayer.history import Rejected
+from tracer.identity import RunKey
+from tui import filters
+from tui.app.bars import Heading, Prompt
+from tui.app.help_screen import TextScreen
+from tui.app.lines import LineList
+from tui.app.run_screen import RunScreen
+from tui.app.run_table import RunTable, headings
+from tui.pieces import Line, Lines, Piece, Tone, piece
+from tui.sources import RunRow, RunSource
+
+_FIRST_BATCH_SECONDS = 0.1
+_LATER_BATCHES = 1.5
+"""How much longer each batch takes than the one before: all rows are sorted for each."""
+_CHUNK = 2_000
+
+
+class RunsScreen(Screen[None]):
+    """Every run of a source."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter", tooltip="show only runs that match"),
+        Binding("enter", "open", "open", tooltip="walk through this run"),
+        Binding("e", "problems", "problems", tooltip="show what could not be read, and why"),
+        Binding("r", "reload", "reload", tooltip="read the source again"),
+        Binding("escape", "leave_filter", "clear the filter", show=False),
+        Binding("q", "app.quit", "quit"),
+    ]
+
+    class Found(Message):
+        """Some more of the source was read."""
+
+        def __init__(self, rows: Sequence[RunRow], rejected: Sequence[Rejected]) -> None:
+            super().__init__()
+            self.rows = rows
+            self.rejected = rejected
+
+    class Ended(Message):
+        """The source was read, to its end or to an error."""
+
+        def __init__(self, error: str = "") -> None:
+            super().__init__()
+            self.error = error
+
+    class Filtered(Message):
+        """All rows were sorted and filtered."""
+
+        def __init__(self, rows: Sequence[RunRow], cursor: int) -> None:
+            super().__init__()
+            self.rows = rows
+            self.cursor = cursor
+
+    def __init__(self, source: RunSource) -> None:
+        super().__init__()
+        self._source = source
+        self._rows: list[RunRow] = []
+        self._shown: Sequence[RunRow] = ()
+        self._rejected: list[Rejected] = []
+        self._filter = filters.parse("")
+        self._is_reading = True
+        self._error = ""
+
+    def compose(self) -> ComposeResult:
+        """Heading, column titles, list, prompt, keys."""
+        yield Heading(id="heading")
+        yield Heading(id="columns")
+        yield LineList(id="runs")
+        yield Prompt(id="filter")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        self.query_one(LineList).focus()
+        self.action_reload()
+
+    def on_resize(self) -> None:
+        """Fit the column titles."""
+        self.query_one("#columns", Heading).tell(headings(self.size.width))
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def action_reload(self) -> None:
+        """Read the source again from its beginning."""
+        self._rows.clear()
+        self._rejected.clear()
+        self._is_reading, self._error = True, ""
+        self._read()
+        self._refilter()
+
+    @work(thread=True, exclusive=True, group="read", exit_on_error=False, description="read")
+    def _read(self) -> None:
+        worker = get_current_worker()
+        rows: list[RunRow] = []
+        rejected: list[Rejected] = []
+        sent_at, interval = time.monotonic(), _FIRST_BATCH_SECONDS
+        try:
+            for found in self._source.rows():
+                if worker.is_cancelled:
+                    return
+                if isinstance(found, Rejected):
+                    rejected.append(found)
+                else:
+                    rows.append(found)
+                if time.monotonic() - sent_at >= interval:
+                    self.post_message(self.Found(rows, rejected))
+                    rows, rejected, sent_at = [], [], time.monotonic()
+                    interval *= _LATER_BATCHES
+        except Exception as error:  # noqa: BLE001 - a source that fails must not end the app
+            self.post_message(self.Found(rows, rejected))
+            self.post_message(self.Ended(str(error) or type(error).__name__))
+            return
+        gc.freeze()  # As for the events of a run: rows are many, live long, and form no cycles.
+        self.post_message(self.Found(rows, rejected))
+        self.post_message(self.Ended())
+
+    @on(Found)
+    def _take_in(self, message: Found) -> None:
+        self._rows.extend(message.rows)
+        self._rejected.extend(message.rejected)
+        self._refilter()
+
+    @on(Ended)
+    def _note_end(self, message: Ended) -> None:
+        self._is_reading, self._error = False, message.error
+        self._tell()
+
+    # -- filtering -----------------------------------------------------------------------------
+
+    def _refilter(self) -> None:
+        # A cursor that was not moved stays at the top while runs arrive; else it keeps its run.
+        current = self._current() if self.query_one(LineList).cursor else None
+        self._arrange(tuple(self._rows), self._filter, current)
+
+    # Without a description Textual makes one on the event loop, with the `repr` of every row.
+    @work(thread=True, exclusive=True, group="arrange", exit_on_error=False, description="arrange")
+    def _arrange(
+        self, rows: Sequence[RunRow], wanted: filters.Filter, current: RunKey | None
+    ) -> None:
+        """Sort and filter; with 100,000 runs that takes longer than a key press may."""
+        worker = get_current_worker()
+        kept: list[RunRow] = []
+        for start in range(0, len(rows), _CHUNK):
+            # The next key press has other wishes: two threads at it would both be slow.
+            if worker.is_cancelled:
+                return
+            kept.extend(row for row in rows[start : start + _CHUNK] if wanted.matches(row))
+        kept.sort(key=_started, reverse=True)
+        cursor = 0 if current is None else _index_of(current, kept)
+        if not worker.is_cancelled:
+            self.post_message(self.Filtered(kept, cursor))
+
+    @on(Filtered)
+    def _show(self, message: Filtered) -> None:
+        self._shown = message.rows
+        self.query_one(LineList).show(RunTable(self._shown), message.cursor)
+        self._tell()
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        prompt = self.query_one(Prompt)
+        prompt.open(
+            "filter: text  !text  status:failed  type:…  cost>0.5  steps>10", self._filter.text
+        )
+
+    @on(Input.Changed)
+    def _filter_typed(self, message: Input.Changed) -> None:
+        self._filter = filters.parse(message.value)
+        self._refilter()
+
+    @on(Input.Submitted)
+    def _filter_kept(self) -> None:
+        self.query_one(Prompt).close()
+        self.query_one(LineList).focus()
+
+    @on(Prompt.Dropped)
+    def action_leave_filter(self) -> None:
+        """Show every run again."""
+        prompt = self.query_one(Prompt)
+        prompt.value = ""
+        prompt.close()
+        self._filter = filters.parse("")
+        self._refilter()
+        self.query_one(LineList).focus()
+
+    # -- opening -------------------------------------------------------------------------------
+
+    @on(LineList.Chosen)
+    def action_open(self) -> None:
+        """Walk through the current run."""
+        current = self._current()
+        if current is not None:
+            self.app.push_screen(RunScreen(self._source, current))
+
+    def action_problems(self) -> None:
+        """Show what could not be read, and why."""
+        lines: list[Line] = [(piece(str(each.error), Tone.WARN),) for each in self._rejected]
+        if self._error:
+            lines.insert(0, (piece(self._error, Tone.BAD),))
+        self.app.push_screen(TextScreen("not read", lines or [(Piece("Everything was read."),)]))
+
+    def _current(self) -> RunKey | None:
+        index = self.query_one(LineList).cursor
+        return self._shown[index].key if index < len(self._shown) else None
+
+    def _tell(self) -> None:
+        """Say what is shown, what is hidden and why, and how to get it back."""
+        counts = f"{len(self._shown):,} of {len(self._rows):,} runs"
+        words = [Piece(f" {counts}", Tone.STRONG)]
+        if self._is_reading:
+            words.append(Piece("  reading…", Tone.NOTE))
+        if self._filter.text:
+            words.append(piece(f"  filter: {self._filter.text} (esc clears)", Tone.NOTE))
+        if self._rejected:
+            words.append(Piece(f"  {len(self._rejected):,} not read (e shows why)", Tone.WARN))
+        if self._source.note:
+            words.append(piece(f"  {self._source.note}", Tone.WARN))
+        if self._error:
+            words.append(Piece("  reading stopped (e shows why)", Tone.BAD))
+        words.append(piece(f"  {self._source.name}", Tone.DIM))
+        self.query_one("#heading", Heading).tell(tuple(words))
+        if not self._shown:
+            self.query_one(LineList).show(Lines([(Piece(self._why_empty(), Tone.DIM),)]))
+
+    def _why_empty(self) -> str:
+        if self._is_reading:
+            return "Reading…"
+        if self._rows:
+            return f"No run matches the filter; it hides {len(self._rows):,}. Esc clears it."
+        return "There are no runs here. `retrospan import SRC` reads histories into a warehouse."
+
+
+def _started(row: RunRow) -> int:
+    return row.started_at or 0
+
+
+def _index_of(key: RunKey, rows: Sequence[RunRow]) -> int:
+    return next((index for index, row in enumerate(rows) if row.key == key), 0)

@@ -1,0 +1,1 @@
+"""One module per command; each defines `command`. `tui.cli.program` holds the list."""

@@ -1,0 +1,59 @@
+"""`retrospan tui [RUN|SOURCE…]`: the full-screen app."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tracer.identity import RunKey
+from tui.cli.diagnostics import CommandError
+from tui.cli.exits import Exit
+from tui.cli.options import address_option, namespace_option, warehouse_option
+from tui.resolve import Places, resolve_run
+from tui.sources import FileRuns, LoadedRuns, RunSource, WarehouseRuns
+
+
+@click.command("tui")
+@click.argument("targets", nargs=-1, metavar="[RUN|SOURCE]...")
+@warehouse_option()
+@address_option()
+@namespace_option("Of runs in files and on the server; the only one to show from the warehouse.")
+def command(
+    targets: tuple[str, ...], warehouse: Path, address: str | None, namespace: str | None
+) -> None:
+    """Walk through runs in a full-screen app: those of the warehouse, or of files and folders.
+
+    A single RUN, named as for `retrospan show`, is opened at once. Press ? in the app for its keys.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CommandError("the app needs a terminal; `retrospan show` prints a run", Exit.USAGE)
+    source, key = choose_source(targets, Places(warehouse, address, namespace))
+    from tui.app import run_app
+
+    run_app(source, key)
+
+
+def choose_source(targets: tuple[str, ...], places: Places) -> tuple[RunSource, RunKey | None]:
+    """What the app is to show, and the run to open at once.
+
+    Raises:
+        CommandError: There is nothing to show.
+        ResolveError: The one target is no file and names no run.
+    """
+    if not targets:
+        return _warehouse(places), None
+    are_files = places.address is None and all(Path(target).exists() for target in targets)
+    if are_files:
+        return FileRuns(targets, places.namespace), None
+    histories = [resolve_run(target, places) for target in targets]
+    source = LoadedRuns(" ".join(targets), histories)
+    return source, histories[0].key if len(histories) == 1 else None
+
+
+def _warehouse(places: Places) -> RunSource:
+    if not places.warehouse.exists():
+        hint = "name a history file or folder, or make one with `retrospan import`"
+        raise CommandError(f"there is no warehouse {places.warehouse}; {hint}", Exit.UNREACHABLE)
+    return WarehouseRuns(places.warehouse, places.namespace)

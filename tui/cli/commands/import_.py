@@ -1,0 +1,138 @@
+"""`retrospan import SRC…`: files into the warehouse. `analytics.ingest` does it; this talks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from analytics.ingest import IngestReport, Item
+from analytics.writer import open_writer
+from replayer.history import HistoryUnavailable, Rejected, read_histories
+from tui import figures
+from tui.cli.diagnostics import CommandError, say, warn
+from tui.cli.exits import Exit
+from tui.cli.options import json_option, namespace_option, warehouse_option
+from tui.cli.tables import write_json
+from tui.sources import container_of
+
+
+class OnRead(Protocol):
+    """What reading calls for each file or member."""
+
+    def __call__(self, uri: str, size: int) -> None:
+        """A file or member was read."""
+        ...
+
+
+@dataclass(slots=True)
+class Tally:
+    """What reading gave, as far as the exit code cares."""
+
+    read: int = 0
+    unreadable: int = 0
+    """Sources that were there and are no histories."""
+    unavailable: int = 0
+    """Sources that could not be opened."""
+
+
+@click.command("import")
+@click.argument("sources", nargs=-1, required=True, metavar="SRC...")
+@warehouse_option()
+@namespace_option("The namespace that the histories are from; files do not say.")
+@json_option()
+def command(
+    sources: tuple[str, ...], warehouse: Path, namespace: str | None, as_json: bool
+) -> None:
+    """Read histories into a warehouse; what it knows already is left as it is.
+
+    SRC is a file, a folder, an archive, or - for stdin: JSON from `temporal workflow show` or the
+    UI, protobuf, Cloud exports, compressed or not. What is no history is named on stderr and
+    skipped.
+    """
+    tally = Tally()
+    with open_writer(warehouse) as writer, _progress(sources) as on_read:
+        items = read_histories(sources, namespace=namespace, progress=on_read)
+        report = writer.ingest(_told(items, tally))
+    if as_json:
+        write_json({"warehouse": str(warehouse), **asdict(report)})
+    say(summary(report, warehouse))
+    if not tally.read:
+        raise nothing_read(tally)
+
+
+def _told(items: Iterable[Item], tally: Tally) -> Iterator[Item]:
+    """The same items; what was rejected is told of on the way."""
+    for item in items:
+        if not isinstance(item, Rejected):
+            tally.read += 1
+        elif item.is_notice:
+            say(str(item.error))
+        else:
+            warn(str(item.error))
+            if isinstance(item.error, HistoryUnavailable):
+                tally.unavailable += 1
+            else:
+                tally.unreadable += 1
+        yield item
+
+
+def nothing_read(tally: Tally) -> CommandError:
+    """Why the command failed: not one history was read."""
+    if tally.unavailable and not tally.unreadable:
+        return CommandError("nothing could be opened", Exit.UNREACHABLE)
+    return CommandError("no history could be read", Exit.REFUSED)
+
+
+def summary(report: IngestReport, warehouse: Path) -> str:
+    """What was done, in one line."""
+    runs = report.runs_new + report.runs_extended + report.runs_unchanged
+    parts = [
+        f"{figures.counted(runs, 'run')}: {report.runs_new:,} new, "
+        f"{report.runs_extended:,} extended, {report.runs_unchanged:,} unchanged",
+        f"{figures.counted(report.events_new, 'new event')} in {warehouse}",
+    ]
+    if report.rejected:
+        parts.append(f"{report.rejected:,} not read")
+    if report.conflicts:
+        parts.append(f"{report.conflicts:,} left out, they contradict what is stored")
+    return "; ".join(parts)
+
+
+@contextmanager
+def _progress(sources: Iterable[str]) -> Iterator[OnRead]:
+    """A bar on stderr while a person looks at it; nothing otherwise."""
+    if not sys.stderr.isatty():
+        yield _ignore
+        return
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=sum(map(_count_files, sources)) or None)
+        seen: set[str] = set()
+
+        def on_read(uri: str, size: int) -> None:
+            # Members of an archive count as the one file that they are in.
+            container = container_of(uri)
+            if container not in seen:
+                seen.add(container)
+                bar.advance(task)
+
+        yield on_read
+
+
+def _ignore(uri: str, size: int) -> None:
+    """Nobody is watching."""
+
+
+def _count_files(source: str) -> int:
+    if not Path(source).is_dir():
+        return 1
+    return sum(len(names) for _, _, names in os.walk(source))

@@ -1,0 +1,13 @@
+"""`retrospan version`."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import click
+
+
+@click.command("version")
+def command() -> None:
+    """Print the version of Retrospan."""
+    click.echo(version("retrospan"))

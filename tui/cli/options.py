@@ -1,0 +1,56 @@
+"""Options that several commands share, so that they are spelled and explained once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+DEFAULT_WAREHOUSE = "retrospan.duckdb"
+"""In the current directory, unless `RETROSPAN_WAREHOUSE` names another."""
+
+
+def default_warehouse() -> Path:
+    """The warehouse of a command that was not told which."""
+    return Path(os.environ.get("RETROSPAN_WAREHOUSE") or DEFAULT_WAREHOUSE)
+
+
+def warehouse_option() -> Decorator:
+    """`--warehouse FILE`, passed as a `Path`."""
+    return click.option(
+        "--warehouse",
+        "-w",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=default_warehouse,
+        show_default=f"$RETROSPAN_WAREHOUSE, else {DEFAULT_WAREHOUSE}",
+        help="The warehouse.",
+    )
+
+
+def json_option() -> Decorator:
+    """`--json`, passed as `as_json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Write one JSON object per line instead of a table."
+    )
+
+
+def namespace_option(explanation: str) -> Decorator:
+    """`--namespace NS`, passed as a `str` or `None`."""
+    return click.option("--namespace", "-n", metavar="NS", help=explanation)
+
+
+def address_option(*, required: bool = False) -> Decorator:
+    """`--address HOST:PORT`, passed as a `str` or `None`."""
+    return click.option(
+        "--address",
+        metavar="HOST:PORT",
+        required=required,
+        envvar="TEMPORAL_ADDRESS" if required else None,
+        help="The frontend of a Temporal server.",
+    )

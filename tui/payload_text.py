@@ -1,0 +1,66 @@
+"""A payload as lines to read: what it is, and its value as far as it can be shown.
+
+JSON is indented, text is shown as text, bytes that nobody can read as hexadecimal. Every line is
+safe for a terminal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+from temporalio.api.common.v1 import Payload
+
+from replayer.history import DecodedPayload, decode
+from tui import figures
+from tui.text import safe_text
+
+_TAB = 4
+_HEX_ROW = 16
+_HEX_ROWS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadText:
+    """One payload, ready to be shown."""
+
+    about: str
+    """Encoding, size and what is peculiar about it; not safe."""
+    lines: list[str]
+    """The value; safe, without line breaks."""
+
+
+def payload_text(payload: Payload) -> PayloadText:
+    """Show a payload. Takes a second for some hundred megabytes: not for the event loop."""
+    decoded = decode(payload)
+    about = [decoded.encoding or "no encoding", figures.size(decoded.size)]
+    if decoded.note:
+        about.append(decoded.note)
+    return PayloadText(" · ".join(about), _lines(decoded, payload.data))
+
+
+def _lines(decoded: DecodedPayload, data: bytes) -> list[str]:
+    if decoded.json is not None:
+        return _split(_pretty(decoded.json))
+    if decoded.text is not None:
+        return _split(decoded.text)
+    return _hexadecimal(data)
+
+
+def _pretty(value: object) -> str:
+    # A text of several lines reads better as itself than with `\n` in one long line.
+    if isinstance(value, str) and "\n" in value:
+        return value
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def _split(text: str) -> list[str]:
+    return safe_text(text, multiline=True).expandtabs(_TAB).split("\n")
+
+
+def _hexadecimal(data: bytes) -> list[str]:
+    shown = data[: _HEX_ROW * _HEX_ROWS]
+    rows = [shown[at : at + _HEX_ROW].hex(" ") for at in range(0, len(shown), _HEX_ROW)]
+    if len(shown) < len(data):
+        rows.append(f"… {len(data) - len(shown):,} more bytes")
+    return rows
