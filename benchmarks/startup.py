@@ -1,7 +1,4 @@
-"""How long the command takes to answer: wall time of whole processes, interleaved, medians.
-
-python benchmarks/startup.py
-"""
+"""How long the command takes to answer: wall time of whole processes, interleaved, medians."""
 
 from __future__ import annotations
 

@@ -59,47 +59,156 @@ class Attribute(StrEnum):
     """Attribute keys."""
 
     WORKFLOW_ID = "temporalWorkflowID"
+    """The workflow id, as Temporal's own plugins name it."""
     RUN_ID = "temporalRunID"
+    """The run id."""
     ACTIVITY_ID = "temporalActivityID"
+    """The activity's id in its run."""
     NAMESPACE = "temporal.namespace"
+    """The Temporal namespace."""
     TASK_QUEUE = "temporal.task_queue"
+    """The task queue of a run, step or attempt."""
     WORKFLOW_TYPE = "temporal.workflow.type"
+    """The workflow type."""
     WORKFLOW_STATUS = "temporal.workflow.status"
+    """How the run ended: `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `TIMED_OUT`,
+    `CONTINUED_AS_NEW`."""
     WORKFLOW_ATTEMPT = "temporal.workflow.attempt"
+    """Which retry of the workflow this run is, from 1."""
     PARENT_WORKFLOW_ID = "temporal.workflow.parent.id"
+    """The workflow id of the parent run."""
     CONTINUED_FROM = "temporal.workflow.continued_from.run_id"
+    """The run that this one continues."""
     ACTIVITY_TYPE = "temporal.activity.type"
+    """The activity type."""
     ACTIVITY_ATTEMPT = "temporal.activity.attempt"
+    """The number of the attempt, from 1."""
     IS_LOCAL = "temporal.activity.local"
+    """Whether it is a local activity."""
     CHILD_WORKFLOW_ID = "temporal.child.workflow.id"
+    """The workflow id of a child."""
     TIMER_ID = "temporal.timer.id"
+    """The timer's id in its run."""
     SIGNAL_NAME = "temporal.signal.name"
+    """The signal's name."""
     UPDATE_ID = "temporal.update.id"
+    """The update's id."""
     UPDATE_NAME = "temporal.update.name"
+    """The update's name."""
     IDENTITY = "temporal.identity"
+    """The client or worker that did it."""
     SUMMARY = "temporal.summary"
+    """What the workflow's author wrote for people (`summary=`)."""
     RETRY_STATE = "temporal.retry_state"
+    """Why a step was not tried again, in Temporal's words."""
     MAXIMUM_ATTEMPTS = "temporal.retry_policy.maximum_attempts"
+    """The most attempts that the retry policy allows; absent when unlimited."""
     TASK_FAILURE_CAUSE = "temporal.workflow_task.failure.cause"
+    """Temporal's cause of a failed workflow task."""
     SPAN_KIND = "retrospan.span.kind"
+    """What the span stands for: one of the span kinds above."""
     STEP_KIND = "retrospan.step.kind"
+    """`activity`, `local_activity`, `child_workflow`, `nexus_operation`, `timer`,
+    `signal_external`, `cancel_external`."""
     STEP_NAME = "retrospan.step.name"
+    """The step's name: activity type, child type, timer summary."""
     STEP_ID = "retrospan.step.id"
+    """The id that worker and history share."""
     STEP_OCCURRENCE = "retrospan.step.occurrence"
+    """1, and more where a run uses kind and id again."""
     OUTCOME = "retrospan.outcome"
+    """`completed`, `failed`, `timed_out`, `canceled`, `terminated`, `rejected`."""
     ATTEMPTS = "retrospan.step.attempts"
+    """Attempts that a step took."""
     INPUT_BYTES = "retrospan.input.bytes"
+    """Bytes of the input's payloads."""
     RESULT_BYTES = "retrospan.result.bytes"
+    """Bytes of the result's payloads."""
     SCHEDULED_AT = "retrospan.attempt.scheduled_at"
+    """When the server scheduled the attempt, ISO 8601."""
     QUEUE_SECONDS = "retrospan.queue.seconds"
+    """From then to its start on a worker."""
     IS_LAST_ATTEMPT = "retrospan.attempt.last"
+    """Whether Temporal will not try again."""
     WAIT_LABEL = "retrospan.wait.label"
+    """What a run waited for."""
     WOKEN_BY = "retrospan.wait.woken_by"
+    """What ended the wait: `signal`, `update`, `timer`, `cancel_request`, `run_closed`."""
     IS_HUMAN_WAIT = "retrospan.wait.human"
+    """Whether a client's signal or update ended it."""
     TASK_FAILURE_KIND = "retrospan.task_failure.kind"
+    """`nondeterminism`, `deadlock`, `payload_size`, `sandbox`, `unregistered`, `user_exception`,
+    `reset`, `server`."""
     FAILURE_MESSAGE = "retrospan.failure.message"
+    """The message of the root cause."""
     FAILURE_FINGERPRINT = "retrospan.failure.fingerprint"
+    """The same for failures that differ only in ids and numbers."""
     ERROR_TYPE = "error.type"
+    """The type of the root cause, as OpenTelemetry names it."""
+    TOOL_BLOCKED = "retrospan.tool.blocked"
+    TOOL_BLOCK_REASON = "retrospan.tool.block.reason"
+    TOOL_BLOCK_POLICY = "retrospan.tool.block.policy"
+    CALL_MESSAGES = "retrospan.call.messages"
+    CALL_CHUNKS = "retrospan.call.chunks"
+    PRICE_SOURCE = "retrospan.price.source"
+    PRICE_VERSION = "retrospan.price.version"
+    PRICE_MODEL = "retrospan.price.model"
+
+
+class GenAI(StrEnum):
+    """Keys of OpenTelemetry's GenAI and MCP conventions, in the spelling that the tracer writes.
+
+    Older spellings and those of other libraries are read by `tracer.genai.reading`, never written.
+    """
+
+    OPERATION = "gen_ai.operation.name"
+    PROVIDER = "gen_ai.provider.name"
+    CONVERSATION_ID = "gen_ai.conversation.id"
+    AGENT_NAME = "gen_ai.agent.name"
+    OUTPUT_TYPE = "gen_ai.output.type"
+    REQUEST_MODEL = "gen_ai.request.model"
+    REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+    REQUEST_TEMPERATURE = "gen_ai.request.temperature"
+    REQUEST_TOP_P = "gen_ai.request.top_p"
+    REQUEST_TOP_K = "gen_ai.request.top_k"
+    REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty"
+    REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty"
+    REQUEST_STOP_SEQUENCES = "gen_ai.request.stop_sequences"
+    REQUEST_SEED = "gen_ai.request.seed"
+    REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count"
+    REQUEST_STREAM = "gen_ai.request.stream"
+    REQUEST_REASONING_LEVEL = "gen_ai.request.reasoning.level"
+    REQUEST_ENCODING_FORMATS = "gen_ai.request.encoding_formats"
+    RESPONSE_MODEL = "gen_ai.response.model"
+    RESPONSE_ID = "gen_ai.response.id"
+    FINISH_REASONS = "gen_ai.response.finish_reasons"
+    TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+    INPUT_TOKENS = "gen_ai.usage.input_tokens"
+    """All of them, those read from and written to a cache included."""
+    CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+    CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens"
+    OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+    """All of them, reasoning included."""
+    REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
+    COST = "operation.cost"
+    """US dollars. The conventions have no name for money yet; this one is what Logfire and
+    pydantic-ai write, so that spans of both add up in one query."""
+    TOKEN_TYPE = "gen_ai.token.type"
+    """On metrics: `input` or `output`."""
+    INPUT_MESSAGES = "gen_ai.input.messages"
+    """Content: only where capture is switched on, as are the next four."""
+    OUTPUT_MESSAGES = "gen_ai.output.messages"
+    SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
+    TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"
+    TOOL_RESULT = "gen_ai.tool.call.result"
+    TOOL_NAME = "gen_ai.tool.name"
+    TOOL_TYPE = "gen_ai.tool.type"
+    TOOL_CALL_ID = "gen_ai.tool.call.id"
+    TOOL_DESCRIPTION = "gen_ai.tool.description"
+    SERVER_ADDRESS = "server.address"
+    SERVER_PORT = "server.port"
+    MCP_METHOD = "mcp.method.name"
+    MCP_SESSION_ID = "mcp.session.id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +290,65 @@ TRACER_ERRORS: Final = Metric(
     (),
 )
 
+MODEL_CALL_DURATION: Final = Metric(
+    "gen_ai.client.operation.duration",
+    "s",
+    "Model calls, from the request to the end of the answer.",
+    (
+        GenAI.OPERATION,
+        GenAI.PROVIDER,
+        GenAI.REQUEST_MODEL,
+        GenAI.RESPONSE_MODEL,
+        GenAI.SERVER_ADDRESS,
+        GenAI.SERVER_PORT,
+        Attribute.ERROR_TYPE,
+    ),
+)
+TIME_TO_FIRST_CHUNK: Final = Metric(
+    "gen_ai.client.operation.time_to_first_chunk",
+    "s",
+    "Streamed model calls: from the request to the first chunk.",
+    MODEL_CALL_DURATION.attributes,
+)
+TIME_PER_CHUNK: Final = Metric(
+    "gen_ai.client.operation.time_per_output_chunk",
+    "s",
+    "Streamed model calls: from one chunk to the next.",
+    MODEL_CALL_DURATION.attributes,
+)
+TOKENS: Final = Metric(
+    "gen_ai.client.token.usage",
+    "{token}",
+    "Tokens of a model call, input with cached ones and output with reasoning.",
+    (*MODEL_CALL_DURATION.attributes, GenAI.TOKEN_TYPE),
+)
+TOOL_DURATION: Final = Metric(
+    "gen_ai.execute_tool.duration",
+    "s",
+    "Tool calls that were let through.",
+    (GenAI.TOOL_NAME, GenAI.TOOL_TYPE, GenAI.AGENT_NAME, Attribute.ERROR_TYPE),
+)
+TOOL_BLOCKS: Final = Metric(
+    "retrospan.tool.blocks",
+    "{call}",
+    "Tool calls that a policy or a person refused.",
+    (GenAI.TOOL_NAME, Attribute.TOOL_BLOCK_POLICY),
+)
+COST: Final = Metric(
+    "operation.cost",
+    "{USD}",
+    "Cost of model calls whose price is known, at the price of their day.",
+    (
+        Attribute.NAMESPACE,
+        Attribute.WORKFLOW_TYPE,
+        Attribute.ACTIVITY_TYPE,
+        GenAI.OPERATION,
+        GenAI.PROVIDER,
+        GenAI.REQUEST_MODEL,
+        GenAI.RESPONSE_MODEL,
+    ),
+)
+
 METRICS: Final = (
     RUNS,
     RUN_DURATION,
@@ -194,7 +362,25 @@ METRICS: Final = (
 )
 """All metrics that the tracer emits."""
 
+GENAI_METRICS: Final = (
+    MODEL_CALL_DURATION,
+    TIME_TO_FIRST_CHUNK,
+    TIME_PER_CHUNK,
+    TOKENS,
+    TOOL_DURATION,
+    TOOL_BLOCKS,
+    COST,
+)
+"""Metrics of model and tool calls; instrumentations of model clients emit some of them too."""
+
 DURATION_BUCKETS: Final = (
     0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400, 43200, 86400, 604800,
 )  # fmt: skip
 """Seconds, up to a week: a run that waits for a person takes days."""
+
+GENAI_BUCKETS: Final = {
+    "s": tuple(0.01 * 2**n for n in range(14)),
+    "{token}": tuple(4**n for n in range(14)),
+    "{USD}": (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 50),
+}
+"""By unit. Those of seconds and tokens are the convention's."""
