@@ -29,7 +29,6 @@ from tracer.names import HEADER, SpanKind
 from tracer.names import Attribute as A
 from tracer.spans import SpanRecord, Value, failure_attributes
 
-
 _OUTCOMES = {"canceled": Outcome.CANCELED, "timeout": Outcome.TIMED_OUT}
 
 
