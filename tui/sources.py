@@ -7,13 +7,23 @@ loop.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from replayer.history import HistoryUnavailable, Rejected, RunHistory, read_histories
+from replayer.history import (
+    Codec,
+    CodecError,
+    HistoryError,
+    HistoryUnavailable,
+    Rejected,
+    RunHistory,
+    decoded_history,
+    read_histories,
+)
 from tracer.identity import RunKey
 from tracer.model import Run, run_from_events
 
@@ -211,3 +221,33 @@ def container_of(uri: str) -> str:
         if found and Path(head).exists():
             return head
     return uri
+
+
+class DecodedRuns:
+    """The runs of another source, with their payloads decoded by a codec."""
+
+    def __init__(self, source: RunSource, codec: Codec) -> None:
+        self._source = source
+        self._codec = codec
+
+    @property
+    def name(self) -> str:
+        """The name of the source."""
+        return self._source.name
+
+    @property
+    def note(self) -> str:
+        """The note of the source."""
+        return self._source.note
+
+    def rows(self) -> Iterator[RunRow | Rejected]:
+        """The rows of the source: they show no payload."""
+        return self._source.rows()
+
+    def load(self, key: RunKey) -> RunHistory:
+        """Load and decode, off the event loop of the app."""
+        history = self._source.load(key)
+        try:
+            return asyncio.run(decoded_history(history, self._codec))
+        except CodecError as error:
+            raise HistoryError(history.origin.uri, str(error)) from error

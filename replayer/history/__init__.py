@@ -16,6 +16,7 @@ from replayer.history.codec import (
     CodecError,
     CodecServer,
     apply_codec,
+    decoded_history,
     decoded_payloads,
 )
 from replayer.history.errors import HistoryError, HistoryUnavailable
@@ -39,6 +40,7 @@ __all__ = [
     "UnknownName",
     "apply_codec",
     "decode",
+    "decoded_history",
     "decoded_payloads",
     "export_path",
     "from_server",

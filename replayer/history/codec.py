@@ -9,6 +9,7 @@ redirects nor proxies are followed: payloads must not travel to a host that nobo
 from __future__ import annotations
 
 import asyncio
+import copy
 import http.client
 import urllib.error
 import urllib.request
@@ -23,15 +24,28 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from replayer.history.errors import one_line
 from replayer.history.limits import MAX_PAYLOAD_BYTES
-from replayer.history.payloads import DecodedPayload, decode
+from replayer.history.payloads import DecodedPayload, decode, iter_payloads
 
 if TYPE_CHECKING:
     from temporalio.converter import PayloadCodec
 
-__all__ = ["Codec", "CodecError", "CodecServer", "apply_codec", "decoded_payloads"]
+    from replayer.history.model import RunHistory
+
+__all__ = [
+    "Codec",
+    "CodecError",
+    "CodecServer",
+    "apply_codec",
+    "decoded_history",
+    "decoded_payloads",
+]
 
 type DecodeFunction = Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
 type Codec = PayloadCodec | CodecServer | DecodeFunction
+
+
+_BATCH = 100
+"""Payloads that a codec is given at once: codec servers limit the size of a request."""
 
 
 class CodecError(Exception):
@@ -75,6 +89,23 @@ async def decoded_payloads(
         return [decode(payload) for payload in await apply_codec(codec, payloads)]
     except CodecError as error:
         return [replace(decode(payload), note=str(error)) for payload in payloads]
+
+
+async def decoded_history(history: RunHistory, codec: Codec) -> RunHistory:
+    """The same run with its payloads decoded: to look at, never to replay or to archive.
+
+    The given history is not changed, and `raw` stays what was recorded.
+
+    Raises:
+        CodecError: The codec failed; nothing is decoded by half.
+    """
+    events = tuple(copy.deepcopy(event) for event in history.events)
+    payloads = [payload for event in events for _, _, payload in iter_payloads(event)]
+    for start in range(0, len(payloads), _BATCH):
+        batch = payloads[start : start + _BATCH]
+        for payload, decoded in zip(batch, await apply_codec(codec, batch), strict=True):
+            payload.CopyFrom(decoded)
+    return replace(history, events=events)
 
 
 @dataclass(frozen=True, slots=True)

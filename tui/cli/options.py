@@ -54,3 +54,26 @@ def address_option(*, required: bool = False) -> Decorator:
         envvar="TEMPORAL_ADDRESS" if required else None,
         help="The frontend of a Temporal server.",
     )
+
+
+def codec_option() -> Decorator:
+    """`--codec-server URL`, passed as a `CodecServer` or `None`."""
+    return click.option(
+        "--codec-server",
+        "codec",
+        metavar="URL",
+        envvar="RETROSPAN_CODEC_SERVER",
+        callback=_codec_server,
+        help="Decode payloads with this codec server, as the Temporal UI does.",
+    )
+
+
+def _codec_server(_context: click.Context, _option: click.Parameter, url: str | None) -> Any:
+    if url is None:
+        return None
+    from replayer.history import CodecError, CodecServer
+
+    try:
+        return CodecServer(url.removesuffix("/decode"))
+    except CodecError as error:
+        raise click.BadParameter(str(error)) from None

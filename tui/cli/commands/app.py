@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from replayer.history import CodecServer
 from tracer.identity import RunKey
 from tui.cli.diagnostics import CommandError
 from tui.cli.exits import Exit
-from tui.cli.options import address_option, namespace_option, warehouse_option
+from tui.cli.options import address_option, codec_option, namespace_option, warehouse_option
 from tui.resolve import Places, resolve_run
-from tui.sources import FileRuns, LoadedRuns, RunSource, WarehouseRuns
+from tui.sources import DecodedRuns, FileRuns, LoadedRuns, RunSource, WarehouseRuns
 
 
 @click.command("tui")
@@ -20,8 +21,13 @@ from tui.sources import FileRuns, LoadedRuns, RunSource, WarehouseRuns
 @warehouse_option()
 @address_option()
 @namespace_option("Of runs in files and on the server; the only one to show from the warehouse.")
+@codec_option()
 def command(
-    targets: tuple[str, ...], warehouse: Path, address: str | None, namespace: str | None
+    targets: tuple[str, ...],
+    warehouse: Path,
+    address: str | None,
+    namespace: str | None,
+    codec: CodecServer | None,
 ) -> None:
     """Walk through runs in a full-screen app: those of the warehouse, or of files and folders.
 
@@ -30,6 +36,8 @@ def command(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CommandError("the app needs a terminal; `retrospan show` prints a run", Exit.USAGE)
     source, key = choose_source(targets, Places(warehouse, address, namespace))
+    if codec is not None:
+        source = DecodedRuns(source, codec)
     from tui.app import run_app
 
     run_app(source, key)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 from temporalio.api.common.v1 import Payload
 
-from replayer.history import RunHistory, iter_payloads
+from replayer.history import (
+    CodecError,
+    CodecServer,
+    RunHistory,
+    decoded_history,
+    iter_payloads,
+)
 from tracer.model import Run, Step, run_from_events
 from tui import figures
-from tui.cli.options import address_option, json_option, namespace_option, warehouse_option
+from tui.cli.diagnostics import warn
+from tui.cli.options import (
+    address_option,
+    codec_option,
+    json_option,
+    namespace_option,
+    warehouse_option,
+)
 from tui.cli.tables import Column, Row, write_json, write_table
 from tui.event_detail import failure_lines
 from tui.event_words import event_line
@@ -55,6 +69,7 @@ _TASKS = (
 @warehouse_option()
 @address_option()
 @namespace_option("The namespace to look in.")
+@codec_option()
 def command(
     run: str,
     with_events: bool,
@@ -63,6 +78,7 @@ def command(
     warehouse: Path,
     address: str | None,
     namespace: str | None,
+    codec: CodecServer | None,
 ) -> None:
     """Show one run: its steps and attempts, failures, waits, signals and updates.
 
@@ -70,6 +86,8 @@ def command(
     beginning of a run id in the warehouse, or WORKFLOW_ID[:RUN_ID] on the server at --address.
     """
     history = resolve_run(run, Places(warehouse, address, namespace))
+    if codec is not None:
+        history = _decoded(history, codec)
     model = run_from_events(history.key, history.events)
     if as_json:
         write_json(
@@ -82,6 +100,14 @@ def command(
         _write_events(history, with_payloads=with_payloads)
     elif with_payloads:
         _write_run_payloads(model)
+
+
+def _decoded(history: RunHistory, codec: CodecServer) -> RunHistory:
+    try:
+        return asyncio.run(decoded_history(history, codec))
+    except CodecError as error:
+        warn(f"payloads are shown as recorded: {error}")
+        return history
 
 
 def _write_heading(run: Run, history: RunHistory) -> None:
