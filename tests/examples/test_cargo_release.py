@@ -22,6 +22,7 @@ from examples.cargo_release.customs_server import CustomsServer
 from examples.cargo_release.models import (
     RATE_LIMITED,
     ReleaseOrder,
+    ReleaseSummary,
     Shipment,
 )
 from examples.cargo_release.scenarios import RULES, SCENARIOS, SUGAR, WINDOW_SECONDS, start
@@ -283,8 +284,8 @@ async def test_the_failure_of_a_child_is_typed(healthy: Ran) -> None:
 
 async def test_the_parent_says_what_was_refused(healthy: Ran, temporal_client: Client) -> None:
     workflow_id = healthy.runs["carrier-refuses"].result.workflow_id
-    handle = temporal_client.get_workflow_handle_for(workflow.CargoRelease.run, workflow_id)
-    summary = await handle.result()
+    handle = temporal_client.get_workflow_handle(workflow_id, result_type=ReleaseSummary)
+    summary: ReleaseSummary = await handle.result()
     assert [(refused.shipment_id, refused.reason) for refused in summary.refused] == [
         ("SHP-302", "SHP-302 is not released: the carrier refuses SHP-302: no lorry for reefers")
     ]
