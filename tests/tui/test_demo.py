@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHistory
 
 from analytics.query import run_query
 from analytics.runs import list_runs, load_history
-from replayer.history import RunHistory
+from replayer.history import RunHistory, read_bytes
 from tracer.model import Run, StepKind, run_from_events
 from tui.demo.cast import parts
 from tui.demo.tour import RUNS, SECTIONS, STUCK
@@ -188,6 +190,24 @@ def test_cost_is_tokens_times_the_price_list(demo: Done) -> None:
     [[cost]] = demo.ask("SELECT sum(cost_usd) FROM mart.run_summary")
     assert total > 0
     assert float(cost) == pytest.approx(total, rel=1e-6)
+
+
+def test_histories_of_all_examples_read_as_the_sdk_reads_them(demo: Done) -> None:
+    """As JSON, as the CLI writes it, and as protobuf: counts, types and times are the SDK's."""
+    summaries = list_runs(demo.warehouse)
+    assert len({run.workflow_type for run in summaries}) == 4
+    for summary in summaries:
+        stored = load_history(demo.warehouse, summary.key)
+        text = WorkflowHistory(summary.workflow_id, stored.events).to_json()
+        theirs = WorkflowHistory.from_json(summary.workflow_id, text).events
+        [read] = read_bytes(text.encode(), uri="run.json")
+        assert isinstance(read, RunHistory)
+        for ours in (stored.events, read.events):
+            assert [facts(event) for event in ours] == [facts(event) for event in theirs]
+
+
+def facts(event: HistoryEvent) -> tuple[int, int, int]:
+    return event.event_id, event.event_type, event.event_time.ToNanoseconds()
 
 
 def test_the_next_steps_that_it_names_work(demo: Done) -> None:

@@ -121,14 +121,14 @@ async def working(stage: Stage) -> AsyncIterator[None]:
 
 async def stay(stage: Stage) -> None:
     """Keep Temporal and the collector running until Ctrl-C, and say where they are."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
     if stage.server.ui_address:
         say(f"Temporal UI   {stage.server.ui_address}")
     say(f"Temporal      {stage.server.address}")
     say(f"OTLP (gRPC)   {stage.collector.grpc_endpoint}")
     say("Press Ctrl-C to stop.")
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     await stop.wait()
 
 
