@@ -17,7 +17,7 @@ from tui.sources import RunRow
 type Test = Callable[[RunRow], bool]
 
 FIELDS: dict[str, Callable[[RunRow], str]] = {
-    "status": lambda row: row.status,
+    "status": lambda row: f"{row.status} STUCK" if row.is_stuck else row.status,
     "type": lambda row: row.workflow_type,
     "id": lambda row: row.key.workflow_id,
     "run": lambda row: row.key.run_id,
@@ -81,7 +81,7 @@ def _anywhere(wanted: str) -> Test:
 def _everything(row: RunRow) -> str:
     # One text and one search: with 100,000 runs a search in each field takes too long to type by.
     key = row.key
-    parts = (row.status, row.workflow_type, key.workflow_id, key.run_id, key.namespace)
+    parts = (FIELDS["status"](row), row.workflow_type, key.workflow_id, key.run_id, key.namespace)
     return "\n".join(parts).lower()
 
 

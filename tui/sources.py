@@ -50,6 +50,8 @@ class RunRow:
     attempts: int
     cost_usd: float | None = None
     """`None` where nobody knows it; files alone never tell."""
+    is_stuck: bool = False
+    """Open, and its workflow task fails again and again."""
 
 
 class RunSource(Protocol):
@@ -188,6 +190,7 @@ def _row_of_summary(run: RunSummary) -> RunRow:
         steps=run.n_steps,
         attempts=run.n_attempts,
         cost_usd=None if run.cost_usd is None else float(run.cost_usd),
+        is_stuck=run.is_stuck,
     )
 
 
@@ -209,6 +212,7 @@ def row_of(run: Run) -> RunRow:
         duration_ns=(end or 0) - (run.started_at or 0) if known else None,
         steps=len(run.steps),
         attempts=sum(step.attempt_count for step in run.steps),
+        is_stuck=run.is_stuck,
     )
 
 

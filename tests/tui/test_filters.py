@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,3 +43,10 @@ def test_filters(text: str, expected: list[RunRow]) -> None:
 @given(st.text())
 def test_everything_that_can_be_typed_is_a_filter(text: str) -> None:
     parse(text).matches(FAILED)
+
+
+def test_stuck_runs_are_found_by_that_word() -> None:
+    stuck = replace(FAILED, status="RUNNING", is_stuck=True)
+    for text in ("stuck", "status:stuck", "status:running"):
+        assert parse(text).matches(stuck)
+    assert not parse("stuck").matches(FAILED)

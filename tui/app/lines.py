@@ -56,7 +56,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._source: LineSource = Lines(())
-        self._strips: LRUCache[tuple[int, bool], Strip] = LRUCache(_CACHED_STRIPS)
+        self._strips: LRUCache[tuple[int, bool, int], Strip] = LRUCache(_CACHED_STRIPS)
 
     @property
     def source(self) -> LineSource:
@@ -79,18 +79,24 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         """Forget drawn lines: they were made for another width."""
         self._strips.clear()
 
+    @property
+    def columns(self) -> int:
+        """Cells that a line has, the scroll bar not counted."""
+        return self.scrollable_content_region.width or self.size.width
+
     def render_line(self, y: int) -> Strip:
         """Draw the line that is `y` rows below the top."""
         index = self.scroll_offset.y + y
         if index >= len(self._source):
-            return Strip.blank(self.size.width, self.rich_style)
+            return Strip.blank(self.columns, self.rich_style)
         return self._strip(index, is_cursor=False)
 
     def _strip(self, index: int, *, is_cursor: bool) -> Strip:
-        key = (index, is_cursor)
+        # The scroll bar comes when lines do, without a resize.
+        key = (index, is_cursor, self.columns)
         strip = self._strips.get(key)
         if strip is None:
-            strip = self._drawn(self._source.line(index, self.size.width), is_cursor=is_cursor)
+            strip = self._drawn(self._source.line(index, self.columns), is_cursor=is_cursor)
             self._strips[key] = strip
         return strip
 
@@ -99,7 +105,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         if is_cursor:
             base += self.get_component_rich_style("line--cursor", partial=True)
         segments = [Segment(each.text, self._style(base, each.tone)) for each in line]
-        return Strip(segments).crop_extend(0, self.size.width, base)
+        return Strip(segments).crop_extend(0, self.columns, base)
 
     def _style(self, base: Style, tone: Tone) -> Style:
         if tone is Tone.PLAIN:
@@ -247,7 +253,7 @@ class TextPane(LineView):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text."""
-        width = self.size.width
+        width = self.columns
         lines = (text_of(self._source.line(i, width)) for i in range(len(self._source)))
         return selection.extract("\n".join(lines)), "\n"
 

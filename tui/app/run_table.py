@@ -46,9 +46,8 @@ class RunTable:
         """One run."""
         row = self._rows[index]
         widths = _widths(width)
-        glyph, tone = STATUS_GLYPHS.get(row.status, ("·", Tone.PLAIN))
         cells = [
-            cell(f"{glyph} {row.status}", widths.status, tone),
+            _status(row, widths.status),
             cell(row.workflow_type, widths.type, Tone.STRONG),
             cell(row.key.workflow_id, widths.id(width)),
             cell(figures.moment(row.started_at), widths.started, Tone.DIM),
@@ -58,6 +57,13 @@ class RunTable:
             figure(figures.money(row.cost_usd), widths.cost),
         ]
         return _spaced(cells)
+
+
+def _status(row: RunRow, width: int) -> Piece:
+    if row.is_stuck:
+        return cell("✗ STUCK", width, Tone.BAD)
+    glyph, tone = STATUS_GLYPHS.get(row.status, ("·", Tone.PLAIN))
+    return cell(f"{glyph} {row.status}", width, tone)
 
 
 def headings(width: int) -> Line:
