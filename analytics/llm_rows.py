@@ -14,8 +14,9 @@ import orjson
 
 from analytics.event_rows import key_columns, utc
 from analytics.failure_rows import step_id
-from analytics.prices import PRICE_VERSION, cost_of
-from analytics.usage import ModelUsage, usage_in_result
+from tracer.genai.prices import SOURCE, cost_of, price_version
+from tracer.genai.results import usage_in_result
+from tracer.genai.usage import ModelUsage
 from tracer.model import Outcome, Run, Step, StepKind
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _call_row(step: Step) -> list[dict[str, object]]:
     if usage is None and step.name not in _CALL_NAMES:
         return []
     usage = usage or ModelUsage()
-    provider = usage.provider or ("mistral" if step.name.startswith(_MISTRAL_PREFIX) else "")
+    provider = usage.provider or ("mistral_ai" if step.name.startswith(_MISTRAL_PREFIX) else "")
     request_model = _requested_model(step)
     at = step.started_at or step.scheduled_at
     return [
@@ -112,7 +113,8 @@ def usage_columns(usage: ModelUsage) -> dict[str, object]:
         "cache_write_tokens": usage.cache_write_tokens,
         "output_tokens": usage.output_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
-        "finish_reason": usage.finish_reason or None,
+        # A reason read from JSON text may have half a character in it, which no column can hold.
+        "finish_reason": usage.finish_reason.encode(errors="replace").decode() or None,
     }
 
 
@@ -128,7 +130,7 @@ def cost_columns(
         "cache_write_cost_usd": cost.cache_write_usd if cost else None,
         "output_cost_usd": cost.output_usd if cost else None,
         "cost_usd": cost.total_usd if cost else None,
-        "price_source": "genai-prices" if cost else "unpriced",
-        "price_version": PRICE_VERSION if cost else None,
+        "price_source": SOURCE if cost else "unpriced",
+        "price_version": price_version() if cost else None,
         "price_model": cost.model if cost else None,
     }

@@ -17,16 +17,14 @@ import pyarrow as pa
 
 from analytics.llm_rows import cost_columns, usage_columns
 from analytics.span_attributes import (
-    CALL_OPERATIONS,
     Attributes,
     attributes_of,
-    call_operation,
-    call_usage,
     first_text,
     json_text,
     run_columns,
 )
 from analytics.tables import Row, arrow_table, insert, registered
+from tracer.genai.reading import INFERENCE_OPERATIONS, operation_in, read_call
 from tracer.names import Attribute as A
 from tracer.names import SpanKind
 
@@ -124,7 +122,7 @@ def _span_columns(span: Span) -> dict[str, object]:
         "flags": span.flags & _MAX_INT32,
         "end_time": end // 1000,
         "span_kind": first_text(attributes, (A.SPAN_KIND,)),
-        "operation": call_operation(attributes),
+        "operation": operation_in(attributes) or None,
     } | run_columns(attributes)
 
 
@@ -172,7 +170,7 @@ def store_spans(connection: DuckDBPyConnection, rows: Sequence[Row]) -> int:
     insert(
         connection,
         "core.llm_calls",
-        [_call(r, a) for r, a in attributes if r["operation"] in CALL_OPERATIONS],
+        [_call(r, a) for r, a in attributes if r["operation"] in INFERENCE_OPERATIONS],
     )
     _find_runs(connection, {str(row["trace_id"]) for row in fresh})
     return len(fresh)
@@ -248,8 +246,7 @@ def _attempt(row: Row, attributes: Attributes) -> Row:
 
 
 def _call(row: Row, attributes: Attributes) -> Row:
-    usage = call_usage(attributes)
-    request_model = first_text(attributes, ("gen_ai.request.model",))
+    call = read_call(attributes)
     start = row["start_time_unix_nano"]
     return (
         {
@@ -263,22 +260,22 @@ def _call(row: Row, attributes: Attributes) -> Row:
             "span_id": row["span_id"],
             "is_nested": False,
             "operation": row["operation"],
-            "provider": usage.provider or None,
-            "request_model": request_model,
-            "response_model": usage.model or None,
+            "provider": call.provider or None,
+            "request_model": call.request_model or None,
+            "response_model": call.response_model or None,
             "started_at": start // 1000,
             "latency_s": row["duration_time_unix_nano"] / 1e9,
-            "error_type": first_text(attributes, (A.ERROR_TYPE,)),
+            "error_type": call.error_type or None,
         }
-        | usage_columns(usage)
-        | cost_columns(usage, usage.provider, (usage.model, request_model or ""), start)
+        | usage_columns(call.usage)
+        | cost_columns(call.usage, call.provider, call.models, start)
     )
 
 
 _MAX_DEPTH: Final = 64
 """Spans between a model call and the attempt that it is part of; also ends a crafted circle."""
 
-_CALLS: Final = ", ".join(f"'{name}'" for name in sorted(CALL_OPERATIONS))
+_CALLS: Final = ", ".join(f"'{name}'" for name in sorted(INFERENCE_OPERATIONS))
 
 _CLIMB: Final = f"""
 WITH RECURSIVE climb AS (

@@ -46,8 +46,9 @@ class Warehouse:
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Everything inside is stored together or not at all."""
-        self.connection.execute("BEGIN")
         try:
+            # A transaction that somehow stayed open fails this one, and ends with it.
+            self.connection.execute("BEGIN")
             yield self.connection
             self.connection.execute("COMMIT")
         except BaseException:

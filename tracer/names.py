@@ -20,6 +20,9 @@ HEADER: Final = "_tracer-data"
 LINK_HEADER: Final = "_retrospan-link"
 """Carries the trace context of a run to the run that it continues as: a link, not a parent."""
 
+TENANT_HEADER: Final = "_retrospan-tenant"
+"""Carries a run's tenant to its attempts, which see neither search attributes nor memo."""
+
 
 class SpanKind(StrEnum):
     """What a span stands for: the value of `retrospan.span.kind`, and part of its id."""
@@ -130,6 +133,10 @@ class Attribute(StrEnum):
     """From then to its start on a worker."""
     IS_LAST_ATTEMPT = "retrospan.attempt.last"
     """Whether Temporal will not try again."""
+    ATTEMPT_SOURCE = "retrospan.attempt.source"
+    """`history` where no worker told of the attempt: its times are as near as a history comes."""
+    IS_LOST = "retrospan.attempt.lost"
+    """The worker never answered: it died, lost its connection or stalled."""
     WAIT_LABEL = "retrospan.wait.label"
     """What a run waited for."""
     WOKEN_BY = "retrospan.wait.woken_by"
@@ -145,14 +152,32 @@ class Attribute(StrEnum):
     """The same for failures that differ only in ids and numbers."""
     ERROR_TYPE = "error.type"
     """The type of the root cause, as OpenTelemetry names it."""
+    TENANT = "retrospan.tenant"
+    """Whom the run is for: from the namespace, a search attribute, a header or the memo."""
+    INPUT_CONTENT = "retrospan.input.content"
+    """The input as a JSON array of its payloads; only of workflow types that were opted in."""
+    RESULT_CONTENT = "retrospan.result.content"
+    """The same of the result."""
+    REDACTED_FIELDS = "retrospan.redacted.fields"
+    """How many names, values and messages of the span redaction changed or removed."""
+    LOSS_REASON = "retrospan.loss.reason"
+    """`queue_full`, `export_failed`, `not_redacted`, `shut_down`."""
     TOOL_BLOCKED = "retrospan.tool.blocked"
+    """True where a policy or a person did not let the tool run."""
     TOOL_BLOCK_REASON = "retrospan.tool.block.reason"
+    """Why, for people."""
     TOOL_BLOCK_POLICY = "retrospan.tool.block.policy"
+    """The rule that decided."""
     CALL_MESSAGES = "retrospan.call.messages"
+    """How many messages the model was given."""
     CALL_CHUNKS = "retrospan.call.chunks"
+    """In how many chunks a streamed answer came."""
     PRICE_SOURCE = "retrospan.price.source"
+    """Where the cost is from: `genai-prices`, or `provider` if it came with the answer."""
     PRICE_VERSION = "retrospan.price.version"
+    """Version of the price list."""
     PRICE_MODEL = "retrospan.price.model"
+    """`provider/model` of the price list."""
 
 
 class GenAI(StrEnum):
@@ -208,6 +233,7 @@ class GenAI(StrEnum):
     SERVER_ADDRESS = "server.address"
     SERVER_PORT = "server.port"
     MCP_METHOD = "mcp.method.name"
+    """Read, not written: it tells that the span of an MCP server is that of a tool."""
     MCP_SESSION_ID = "mcp.session.id"
 
 
@@ -282,6 +308,12 @@ DROPPED_SPANS: Final = Metric(
     "{span}",
     "Spans lost because the exporter could not keep up.",
     (),
+)
+LOST_SPANS: Final = Metric(
+    "retrospan.lost_spans",
+    "{span}",
+    "Finished spans that did not reach the collector, by reason.",
+    (Attribute.LOSS_REASON,),
 )
 TRACER_ERRORS: Final = Metric(
     "retrospan.tracer_errors",
@@ -358,6 +390,7 @@ METRICS: Final = (
     WAIT_DURATION,
     TASK_FAILURES,
     DROPPED_SPANS,
+    LOST_SPANS,
     TRACER_ERRORS,
 )
 """All metrics that the tracer emits."""

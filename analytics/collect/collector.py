@@ -18,7 +18,14 @@ _MAX_REQUEST_BYTES: Final = 16 << 20
 
 
 class Collector:
-    """Receives OTLP and writes to a warehouse from `start` to `stop`. A context manager."""
+    """Receives OTLP and writes to a warehouse from `start` to `stop`. A context manager.
+
+    It must not share a process with a worker whose workflows run in Temporal's sandbox. DuckDB asks
+    for `sys.modules` as a dict when it is given Arrow data; while workflow code runs, the sandbox
+    has a stand-in there that is none. Storing then fails with `RuntimeError: std::bad_cast`, which
+    loses the request and is counted, or the process aborts. Run it as a process of its own:
+    `retrospan collect`.
+    """
 
     def __init__(
         self,

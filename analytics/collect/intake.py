@@ -2,8 +2,9 @@
 
 Senders are answered when their data is queued. A full queue refuses, and the sender tries again:
 that is how OTLP slows senders down, and memory stays bounded. What fits together into one
-transaction is stored together. A request that cannot be stored is dropped alone and counted; when
-the disk is the trouble, nothing is dropped and the queue fills up.
+transaction is stored together. A request that cannot be stored, for whatever reason, is dropped
+alone and counted; when the disk is the trouble, nothing is dropped and the queue fills up. No error
+ends the thread: senders would go on being answered while nothing is stored.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ class Counters:
     """Could not be stored although the disk is in order."""
     write_errors: int = 0
     """Times that the disk refused."""
+    unexpected_errors: int = 0
+    """Times that storing failed in a way that neither the disk nor the data explains."""
     runs_spooled: int = 0
     """Runs that other commands handed over."""
 
@@ -212,19 +215,22 @@ class Intake:
             self._store_together(warehouse, requests)
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
             self.count(write_errors=1)
-            _log.warning("%s: cannot write: %s", self._path, str(error).splitlines()[0])
+            _log.warning("%s: cannot write: %s", self._path, _first_line(error))
             return 0
         except duckdb.Error as error:
+            return self._store_singly(warehouse, requests, error)
+        except Exception as error:  # noqa: BLE001 - nothing may end the thread
+            self._note_unexpected(error)
             return self._store_singly(warehouse, requests, error)
         self._is_changed = True
         return len(requests)
 
     def _store_singly(
-        self, warehouse: Warehouse, requests: Sequence[_Request], error: duckdb.Error
+        self, warehouse: Warehouse, requests: Sequence[_Request], error: Exception
     ) -> int:
         if len(requests) == 1:
             self.count(rows_lost=requests[0].rows)
-            _log.warning("%s: a request was dropped: %s", self._path, error)
+            _log.warning("%s: a request was dropped: %s", self._path, _first_line(error))
             return 1
         for index, request in enumerate(requests):
             if not self._store(warehouse, [request]):
@@ -253,7 +259,14 @@ class Intake:
                 self._publish(warehouse)
         except (duckdb.Error, OSError) as error:
             self.count(write_errors=1)
-            _log.warning("%s: cannot write: %s", self._path, str(error).splitlines()[0])
+            _log.warning("%s: cannot write: %s", self._path, _first_line(error))
+        except Exception as error:  # noqa: BLE001 - nothing may end the thread
+            self._note_unexpected(error)
+
+    def _note_unexpected(self, error: Exception) -> None:
+        self.count(unexpected_errors=1)
+        kind = type(error).__name__
+        _log.error("%s: unexpected %s: %s", self._path, kind, _first_line(error))
 
     def _publish(self, warehouse: Warehouse) -> None:
         start = time.monotonic()
@@ -268,3 +281,7 @@ class Intake:
         self._next_snapshot = 0.0
         self._serve_others(warehouse)
         warehouse.close()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "no further words")

@@ -101,7 +101,7 @@ COMMENT ON COLUMN mart.llm_calls.usage_source IS 'span or history';
 COMMENT ON COLUMN mart.llm_calls.trace_id IS 'Trace of the span, hex';
 COMMENT ON COLUMN mart.llm_calls.span_id IS 'The span, hex';
 COMMENT ON COLUMN mart.llm_calls.operation IS 'chat, text_completion, generate_content, embeddings';
-COMMENT ON COLUMN mart.llm_calls.provider IS 'Provider as reported';
+COMMENT ON COLUMN mart.llm_calls.provider IS 'Provider, by OpenTelemetry''s name if it has one';
 COMMENT ON COLUMN mart.llm_calls.model IS 'Model that answered, else the one asked for';
 COMMENT ON COLUMN mart.llm_calls.started_at IS 'Start of the call, UTC';
 COMMENT ON COLUMN mart.llm_calls.latency_s IS 'Seconds of the call; NULL with source history';

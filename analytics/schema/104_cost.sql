@@ -8,7 +8,7 @@ SELECT provider, model, count(*) AS n_calls, count(*) FILTER (error_type IS NOT 
 FROM mart.llm_calls
 GROUP BY ALL;
 COMMENT ON VIEW mart.cost_by_model IS 'One row per provider and model';
-COMMENT ON COLUMN mart.cost_by_model.provider IS 'Provider as reported';
+COMMENT ON COLUMN mart.cost_by_model.provider IS 'Provider, by OpenTelemetry''s name if it has one';
 COMMENT ON COLUMN mart.cost_by_model.model IS 'Model that answered, else the one asked for';
 COMMENT ON COLUMN mart.cost_by_model.n_calls IS 'Model calls';
 COMMENT ON COLUMN mart.cost_by_model.n_errors IS 'Calls that failed';

@@ -323,12 +323,13 @@ def test_it_tells_what_it_counted(shared: Collector) -> None:
         assert "spans_stored" in json.loads(answer.read())
 
 
+@pytest.mark.parametrize("error", [duckdb.ConstraintException, RuntimeError, MemoryError])
 def test_a_request_that_cannot_be_stored_does_not_take_others_along(
-    collector: Collector, path: Path, monkeypatch: pytest.MonkeyPatch
+    collector: Collector, path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     def picky(connection: duckdb.DuckDBPyConnection, rows: list[dict[str, object]]) -> int:
         if any(row["name"] == "poison" for row in rows):
-            raise duckdb.ConstraintException("no")
+            raise error()
         return store_spans(connection, rows)
 
     monkeypatch.setattr("analytics.collect.intake.store_spans", picky)
@@ -338,6 +339,33 @@ def test_a_request_that_cannot_be_stored_does_not_take_others_along(
     collector.stop()
     assert collector.counters.rows_lost == 1
     assert run_query(path, "SELECT count(*) FROM core.spans").rows == [(2,)]
+
+
+def test_the_storing_thread_survives_what_nobody_expected(
+    collector: Collector,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> int:
+        raise RuntimeError("std::bad_cast\nand more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("analytics.collect.intake.store_spans", fail)
+        patch.setattr("analytics.collect.intake.drain", fail)
+        post(collector, "/v1/traces", spans_of({"id": 1}).SerializeToString())
+        assert collector.flush()
+    assert collector.counters.rows_lost == 1
+    assert collector.counters.unexpected_errors >= 1
+    messages = [record.getMessage() for record in caplog.records]
+    assert f"{path}: unexpected RuntimeError: std::bad_cast" in messages
+    assert f"{path}: a request was dropped: std::bad_cast" in messages
+
+    post(collector, "/v1/traces", spans_of({"id": 2}).SerializeToString())
+    assert collector.flush()
+    collector.stop()
+    assert collector.counters.spans_stored == 1
+    assert run_query(path, "SELECT span_id FROM core.spans").rows == [(f"{2:016x}",)]
 
 
 def test_a_taken_port_is_one_line(path: Path) -> None:

@@ -70,14 +70,14 @@ def test_model_calls_are_found_without_spans(
     warehouse.close()
     calls = run_query(
         path,
-        "SELECT model, count(*), count(cost_usd), sum(input_tokens)::BIGINT"
-        " FROM mart.llm_calls GROUP BY model ORDER BY model NULLS FIRST",
+        "SELECT provider, model, count(*), count(cost_usd), sum(input_tokens)::BIGINT"
+        " FROM mart.llm_calls GROUP BY ALL ORDER BY model NULLS FIRST",
     ).rows
     assert calls == [
-        (None, 6, 0, 225),
-        ("mistral-large-latest", 1, 0, None),
-        ("mistral-medium-latest", 2, 2, 240),
-        ("mistral-small-latest", 2, 2, 240),
+        (None, None, 6, 0, 225),
+        ("mistral_ai", "mistral-large-latest", 1, 0, None),
+        ("mistral_ai", "mistral-medium-latest", 2, 2, 240),
+        ("mistral_ai", "mistral-small-latest", 2, 2, 240),
     ]
 
 

@@ -191,6 +191,29 @@ def test_old_names_of_usage_are_understood(warehouse: Warehouse) -> None:
     ) == [("chat", 500, 400, 10, True)]
 
 
+def test_a_call_that_openinference_tells_of_is_a_call_under_the_usual_names(
+    warehouse: Warehouse,
+) -> None:
+    attributes = {
+        "openinference.span.kind": "LLM",
+        "llm.provider": "google",
+        "llm.model_name": "gemini-2.5-pro",
+        "llm.token_count.prompt": 600,
+        "llm.token_count.completion": 30,
+        "llm.token_count.completion_details.reasoning": 20,
+    }
+    store(warehouse, {"id": 9, "name": "ChatGoogle", "attributes": attributes})
+    assert warehouse.rows(
+        "SELECT operation, provider, request_model, response_model, input_tokens, output_tokens,"
+        " reasoning_tokens, price_model FROM core.llm_calls"
+    ) == [("chat", "gcp.gen_ai", "gemini-2.5-pro", None, 600, 30, 20, "google/gemini-2.5-pro")]
+
+
+def test_half_a_character_in_json_text_is_stored_as_a_replacement(warehouse: Warehouse) -> None:
+    store(warehouse, call(9, 101, **{"gen_ai.response.finish_reasons": '["st\\ud800op"]'}))
+    assert warehouse.rows("SELECT finish_reason FROM core.llm_calls") == [("st?op",)]
+
+
 @pytest.mark.parametrize(
     "span",
     [

@@ -84,7 +84,7 @@ def test_parts_add_up_whatever_a_history_says(
         for kind, at, started, closed, count in steps
     ]
     run.tasks = [WorkflowTask(at, None, started, closed) for at, started, closed in tasks]
-    run.waits = [Wait(1, at, None, closed, is_human=human) for at, closed, human in waits]
+    run.waits = [Wait(1, at, closed_at=closed, is_human=human) for at, closed, human in waits]
     split = time_split(run)
     assert split["total"] == end
     assert sum(split[name] for name in (*PARTS, "other")) == end

@@ -155,3 +155,12 @@ def test_reading_makes_no_file(path: Path) -> None:
     with pytest.raises(WarehouseError, match="no such warehouse"):
         connect(path, read_only=True)
     assert not path.exists()
+
+
+def test_a_transaction_that_stayed_open_fails_one_more_and_not_all(warehouse: Warehouse) -> None:
+    warehouse.connection.execute("BEGIN")
+    with pytest.raises(duckdb.TransactionException), warehouse.transaction():
+        pass
+    with warehouse.transaction() as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    assert warehouse.rows("SELECT one FROM kept") == [(1,)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.prices import cost_of
-from analytics.usage import MAX_TOKENS, ModelUsage
+from tracer.genai.prices import cost_of, price_version
+from tracer.genai.usage import MAX_TOKENS, ModelUsage
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 MILLION = 1_000_000
@@ -58,9 +60,16 @@ def test_the_price_is_that_of_the_day() -> None:
         ("", "gpt-4o", "openai/gpt-4o"),
         ("mistral_ai", "mistral-small-latest", "mistral/mistral-small-latest"),
         ("azure.ai.inference", "gpt-4o", "azure/gpt-4o"),
+        ("aws.bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0", "aws/"),
         ("x_ai", "grok-4", "x-ai/grok-4-0709"),
         ("gcp.gen_ai", "gemini-2.5-pro", "google/gemini-2.5-pro"),
+        ("gcp.gemini", "gemini-2.5-pro", "google/gemini-2.5-pro"),
         ("gcp.vertex_ai", "gemini-2.5-pro", "google/gemini-2.5-pro"),
+        ("moonshot_ai", "kimi-k2-0905-preview", "moonshotai/"),
+        ("groq", "llama-3.1-8b-instant", "groq/"),
+        ("deepseek", "deepseek-chat", "deepseek/deepseek-chat"),
+        ("perplexity", "sonar", "perplexity/sonar"),
+        ("cohere", "command-r", "cohere/"),
     ],
 )
 def test_names_of_telemetry_are_found_in_the_list(
@@ -68,7 +77,7 @@ def test_names_of_telemetry_are_found_in_the_list(
 ) -> None:
     cost = cost_of(usage(10, 10), provider, (model,), DAY)
     assert cost is not None
-    assert cost.model == priced_as
+    assert cost.model.startswith(priced_as)
 
 
 def test_the_model_asked_for_will_do_if_the_one_that_answered_is_unknown() -> None:
@@ -103,3 +112,45 @@ def test_classes_add_up_and_none_is_negative(total: int, share: float, output: i
     parts = (cost.input_usd, cost.cache_read_usd, cost.cache_write_usd, cost.output_usd)
     assert min(parts) >= 0
     assert cost.total_usd == sum(parts)
+
+
+@given(fresh=st.integers(0, MILLION), read=st.integers(1, MILLION), output=st.integers(0, MILLION))
+def test_cached_tokens_are_billed_once_whichever_way_they_came(
+    fresh: int, read: int, output: int
+) -> None:
+    inclusive = usage(fresh + read, output, read=read)
+    beside = usage(fresh, output, read=read).balanced()
+    if read > fresh:  # Only then can anybody tell that they came beside.
+        assert beside == inclusive
+    priced = cost_of(inclusive, "openai", ("gpt-4o",), DAY)
+    uncached = cost_of(usage(fresh + read, output), "openai", ("gpt-4o",), DAY)
+    assert priced is not None
+    assert uncached is not None
+    assert priced.total_usd <= uncached.total_usd
+
+
+def test_without_the_price_list_nothing_has_a_price() -> None:
+    code = (
+        "import sys; sys.modules['genai_prices'] = None\n"
+        "from datetime import UTC, datetime\n"
+        "from tracer.genai.prices import cost_of, preload, price_version\n"
+        "from tracer.genai.usage import ModelUsage\n"
+        "preload()\n"
+        "used = ModelUsage(input_tokens=1, output_tokens=1)\n"
+        "print(price_version(), cost_of(used, 'openai', ('gpt-4o',), datetime.now(UTC)))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert output.split() == ["None", "None"]
+    assert price_version() is not None
+
+
+@pytest.mark.parametrize("module", ["usage", "results", "reading", "prices"])
+def test_what_a_warehouse_reads_with_is_light(module: str) -> None:
+    code = f"import sys, tracer.genai.{module}; print(*sys.modules)"
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    loaded = {name.partition(".")[0] for name in output.split()}
+    assert loaded.isdisjoint({"opentelemetry", "temporalio", "genai_prices", "pydantic"})

@@ -2,27 +2,24 @@
 
 Prices come from the `genai-prices` list that is installed; nothing is fetched. A call whose model,
 provider or usage is not known has no price: `None`, never 0, because a zero would vanish in a sum.
+Without the package (`pip install retrospan[cost]`) no call has one.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache, lru_cache
+from typing import Any, Final
 
-import genai_prices
-from genai_prices.data_snapshot import get_snapshot
-from genai_prices.types import calc_unit_price
+from tracer.genai.usage import ModelUsage
 
-if TYPE_CHECKING:
-    from analytics.usage import ModelUsage
+__all__ = ["SOURCE", "Cost", "cost_of", "preload", "price_version"]
 
-__all__ = ["PRICE_VERSION", "Cost", "cost_of"]
-
-PRICE_VERSION: Final = genai_prices.__version__
-"""Of the price list."""
+SOURCE: Final = "genai-prices"
+"""Where prices come from, as spans and tables name it."""
 
 _PROVIDERS: Final = {
     "x_ai": "x-ai",
@@ -53,6 +50,21 @@ class Cost:
         return self.input_usd + self.cache_read_usd + self.cache_write_usd + self.output_usd
 
 
+def price_version() -> str | None:
+    """Version of the price list, or `None` if none is installed."""
+    prices = _price_list()
+    return None if prices is None else str(prices.__version__)
+
+
+@cache
+def preload() -> None:
+    """Load the price list on a thread of its own, once.
+
+    It takes a third of a second; a worker's event loop should not spend that after its first call.
+    """
+    threading.Thread(target=_price_list, name="retrospan-prices", daemon=True).start()
+
+
 def cost_of(
     usage: ModelUsage, provider: str, models: tuple[str, ...], at: datetime | None
 ) -> Cost | None:
@@ -64,12 +76,24 @@ def cost_of(
         models: Names of the model, best first: the one that answered, the one asked for.
         at: When the call was made; the price is that of this day.
     """
-    if at is None or not usage.is_reported:
+    if at is None or not usage.is_reported or _price_list() is None:
         return None
     for model in models:
         if model and (cost := _cost(usage, provider, model, at)):
             return cost
     return None
+
+
+@cache
+def _price_list() -> Any:
+    """The package with its data loaded, or `None` if it is not installed."""
+    try:
+        import genai_prices
+        from genai_prices.data_snapshot import get_snapshot
+    except ImportError:
+        return None
+    get_snapshot()
+    return genai_prices
 
 
 def _cost(usage: ModelUsage, provider: str, model: str, at: datetime) -> Cost | None:
@@ -87,7 +111,7 @@ def _cost(usage: ModelUsage, provider: str, model: str, at: datetime) -> Cost | 
     }
     try:
         calculated = price.calc_price(
-            genai_prices.Usage(**{name: count for name, count in counts.items() if count})
+            _price_list().Usage(**{name: count for name, count in counts.items() if count})
         )
     except ValueError:  # More cached tokens than input tokens: nobody can tell what was billed.
         return None
@@ -106,6 +130,8 @@ def _cost(usage: ModelUsage, provider: str, model: str, at: datetime) -> Cost | 
 @lru_cache(maxsize=1024)
 def _look_up(provider: str, model: str) -> tuple[Any, Any] | None:
     """Provider and model of the price list."""
+    from genai_prices.data_snapshot import get_snapshot
+
     try:
         return get_snapshot().find_provider_model(model, None, provider or None, None)
     except LookupError:
@@ -125,8 +151,11 @@ def _has_prices_for(usage: ModelUsage, price: Any) -> bool:
 
 def _cached_usd(own_price: Any, price: Any, tokens: int | None, total_input: int) -> Decimal:
     """Models without a price of their own for cached tokens bill them as input."""
+    from genai_prices.types import calc_unit_price
+
     unit_price = price.input_mtok if own_price is None else own_price
-    return _rounded(calc_unit_price(unit_price, tokens or 0, total_input, _MILLION))
+    amount: Decimal = calc_unit_price(unit_price, tokens or 0, total_input, _MILLION)
+    return _rounded(amount)
 
 
 def _rounded(amount: Decimal) -> Decimal:

@@ -1,0 +1,83 @@
+"""Token usage of one model call, under one accounting rule.
+
+The rule is OpenTelemetry's: input tokens include those read from or written to a cache, output
+tokens include those spent on reasoning. Anthropic's API and Google's count otherwise; getting this
+wrong bills cached tokens twice or not at all. Whoever reads usage from outside brings it here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+__all__ = ["MAX_TOKENS", "ModelUsage", "token_count"]
+
+MAX_TOKENS: Final = 10**11
+"""Above any real count; what a crafted number costs still fits into a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """What one model call used."""
+
+    model: str = ""
+    """The model that answered, empty if not told."""
+    provider: str = ""
+    """In OpenTelemetry's spelling where there is one; empty if not told."""
+    input_tokens: int | None = None
+    """All of them, cached ones included; `None` if not reported."""
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    output_tokens: int | None = None
+    """All of them, reasoning included; `None` if not reported."""
+    reasoning_tokens: int | None = None
+    finish_reason: str = ""
+    response_id: str = ""
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether there is anything to count."""
+        return self.input_tokens is not None or self.output_tokens is not None
+
+    def balanced(self) -> Self:
+        """The same usage under the rule.
+
+        A part larger than its whole shows that the sender counted it beside the whole.
+        """
+        return replace(
+            self,
+            input_tokens=_whole(self.input_tokens, self.cache_read_tokens, self.cache_write_tokens),
+            output_tokens=_whole(self.output_tokens, self.reasoning_tokens),
+        )
+
+    def updated(self, newer: ModelUsage) -> Self:
+        """This usage with whatever the newer account tells; what it leaves out stays."""
+        told = {name: getattr(newer, name) for name in self.__slots__}
+        return replace(self, **{k: v for k, v in told.items() if v is not None and v != ""})
+
+    def plus(self, other: ModelUsage) -> Self:
+        """Tokens of both; all else as the other tells it."""
+        return replace(
+            self.updated(other),
+            input_tokens=_sum(self.input_tokens, other.input_tokens),
+            cache_read_tokens=_sum(self.cache_read_tokens, other.cache_read_tokens),
+            cache_write_tokens=_sum(self.cache_write_tokens, other.cache_write_tokens),
+            output_tokens=_sum(self.output_tokens, other.output_tokens),
+            reasoning_tokens=_sum(self.reasoning_tokens, other.reasoning_tokens),
+        )
+
+
+def token_count(value: object) -> int | None:
+    """The value if it is a plausible count of tokens, else `None`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < MAX_TOKENS else None
+
+
+def _whole(total: int | None, *parts: int | None) -> int | None:
+    in_parts = sum(part or 0 for part in parts)
+    return total if total is None or in_parts <= total else total + in_parts
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None and other is None else (one or 0) + (other or 0)
