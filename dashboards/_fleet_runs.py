@@ -119,8 +119,8 @@ def _tracer_losses() -> Builder[Panel]:
     )
     return figure(
         "Tracer losses",
-        "Spans dropped or lost and errors of the tracer itself. Above zero, traces have gaps; workflows "
-        "are unaffected. Not filtered by namespace or workflow type.",
+        "Spans dropped or lost and errors of the tracer itself. Above zero, traces have gaps; "
+        "workflows are unaffected. Not filtered by namespace or workflow type.",
         " + ".join(losses),
         unit="short",
         steps=((None, "green"), (1, "red")),
