@@ -15,10 +15,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tracer._otlp import Telemetry, configure_otlp
     from tracer._plugin import TracerPlugin
+    from tracer.genai import GenAIEnricher, llm_call, tool_call
 
-__all__ = ["Telemetry", "TracerPlugin", "configure_otlp"]
+__all__ = [
+    "GenAIEnricher",
+    "Telemetry",
+    "TracerPlugin",
+    "configure_otlp",
+    "llm_call",
+    "tool_call",
+]
 
 _HOMES = {
+    "GenAIEnricher": "tracer.genai",
+    "llm_call": "tracer.genai",
+    "tool_call": "tracer.genai",
     "Telemetry": "tracer._otlp",
     "TracerPlugin": "tracer._plugin",
     "configure_otlp": "tracer._otlp",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final
 
@@ -24,6 +25,7 @@ from opentelemetry.trace.status import Status, StatusCode
 from tracer._guard import Guard
 from tracer._meters import Meters
 from tracer.context import SpanRef
+from tracer.genai import using_providers
 from tracer.names import TRACER_NAME, SpanKind
 from tracer.spans import SpanRecord
 
@@ -91,6 +93,10 @@ class Emitter:
             provider = self._tracer_provider or trace.get_tracer_provider()
             self._client_tracer = provider.get_tracer(f"{TRACER_NAME}.client")
         return self._client_tracer
+
+    def providers_in_use(self) -> AbstractContextManager[None]:
+        """Inside, `llm_call` and `tool_call` use the providers of this emitter."""
+        return using_providers(self._tracer_provider, self._meter_provider, guard=self.guard)
 
     @property
     def meters(self) -> Meters:

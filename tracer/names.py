@@ -20,9 +20,6 @@ HEADER: Final = "_tracer-data"
 LINK_HEADER: Final = "_retrospan-link"
 """Carries the trace context of a run to the run that it continues as: a link, not a parent."""
 
-TENANT_HEADER: Final = "_retrospan-tenant"
-"""Carries a run's tenant to its attempts, which see neither search attributes nor memo."""
-
 
 class SpanKind(StrEnum):
     """What a span stands for: the value of `retrospan.span.kind`, and part of its id."""
@@ -121,8 +118,6 @@ class Attribute(StrEnum):
     """1, and more where a run uses kind and id again."""
     OUTCOME = "retrospan.outcome"
     """`completed`, `failed`, `timed_out`, `canceled`, `terminated`, `rejected`."""
-    ATTEMPTS = "retrospan.step.attempts"
-    """Attempts that a step took."""
     INPUT_BYTES = "retrospan.input.bytes"
     """Bytes of the input's payloads."""
     RESULT_BYTES = "retrospan.result.bytes"
@@ -133,10 +128,6 @@ class Attribute(StrEnum):
     """From then to its start on a worker."""
     IS_LAST_ATTEMPT = "retrospan.attempt.last"
     """Whether Temporal will not try again."""
-    ATTEMPT_SOURCE = "retrospan.attempt.source"
-    """`history` where no worker told of the attempt: its times are as near as a history comes."""
-    IS_LOST = "retrospan.attempt.lost"
-    """The worker never answered: it died, lost its connection or stalled."""
     WAIT_LABEL = "retrospan.wait.label"
     """What a run waited for."""
     WOKEN_BY = "retrospan.wait.woken_by"
@@ -152,16 +143,6 @@ class Attribute(StrEnum):
     """The same for failures that differ only in ids and numbers."""
     ERROR_TYPE = "error.type"
     """The type of the root cause, as OpenTelemetry names it."""
-    TENANT = "retrospan.tenant"
-    """Whom the run is for: from the namespace, a search attribute, a header or the memo."""
-    INPUT_CONTENT = "retrospan.input.content"
-    """The input as a JSON array of its payloads; only of workflow types that were opted in."""
-    RESULT_CONTENT = "retrospan.result.content"
-    """The same of the result."""
-    REDACTED_FIELDS = "retrospan.redacted.fields"
-    """How many names, values and messages of the span redaction changed or removed."""
-    LOSS_REASON = "retrospan.loss.reason"
-    """`queue_full`, `export_failed`, `not_redacted`, `shut_down`."""
     TOOL_BLOCKED = "retrospan.tool.blocked"
     """True where a policy or a person did not let the tool run."""
     TOOL_BLOCK_REASON = "retrospan.tool.block.reason"
@@ -309,12 +290,6 @@ DROPPED_SPANS: Final = Metric(
     "Spans lost because the exporter could not keep up.",
     (),
 )
-LOST_SPANS: Final = Metric(
-    "retrospan.lost_spans",
-    "{span}",
-    "Finished spans that did not reach the collector, by reason.",
-    (Attribute.LOSS_REASON,),
-)
 TRACER_ERRORS: Final = Metric(
     "retrospan.tracer_errors",
     "{error}",
@@ -390,7 +365,6 @@ METRICS: Final = (
     WAIT_DURATION,
     TASK_FAILURES,
     DROPPED_SPANS,
-    LOST_SPANS,
     TRACER_ERRORS,
 )
 """All metrics that the tracer emits."""

@@ -252,6 +252,10 @@ def test_a_full_queue_tells_senders_to_come_again(path: Path) -> None:
         ("/v1/traces", bytes((16 << 20) + 1), {}, 413),
         ("/v1/nothing", b"", {}, 404),
     ],
+    ids=[
+        *("no protobuf", "wrong type", "cut JSON", "JSON list", "wrong JSON", "deep JSON"),
+        *("no gzip", "unknown encoding", "cut gzip", "gzip bomb", "too long", "no such path"),
+    ],
 )
 def test_bad_requests_are_answered_and_survived(
     shared: Collector, target: str, body: bytes, headers: dict[str, str], status: int

@@ -284,7 +284,9 @@ class RunMachine:
             self._idle_since = None
             return None
         wait = self._open_wait()
-        wait.closed_at, wait.closed_event_id, wait.woken_by = at, event_id, WokenBy.UNKNOWN
+        # A wait that goes on may have begun after a message of an earlier time.
+        wait.closed_at = max(at, wait.opened_at)
+        wait.closed_event_id, wait.woken_by = event_id, WokenBy.UNKNOWN
         return wait
 
     def _stir(self, at: int, event_id: int | None) -> None:
