@@ -99,12 +99,14 @@ def _task_failure_table() -> Builder[Panel]:
 
 
 def _tracer_health() -> Builder[Panel]:
+    lost, reason = names.LOST_SPANS, Attribute.LOSS_REASON
     return graph(
         "Tracer health",
-        "Spans lost because the exporter could not keep up, and errors of the tracer itself, per "
+        "Spans that did not reach the collector, by reason, and errors of the tracer itself, per "
         "minute. None of them touches a workflow. Not filtered by namespace or workflow type.",
         [
             Line(per_minute(names.DROPPED_SPANS, where=()), "dropped spans"),
+            Line(per_minute(lost, by=(reason,), where=()), f"lost: {legend(lost, reason)}"),
             Line(per_minute(names.TRACER_ERRORS, where=()), "tracer errors"),
         ],
         unit="cpm",

@@ -113,15 +113,15 @@ def _human_wait_p95() -> Builder[Panel]:
 
 
 def _tracer_losses() -> Builder[Panel]:
-    lost, errors = (
+    losses = (
         f"({total(metric, where=())} or vector(0))"
-        for metric in (names.DROPPED_SPANS, names.TRACER_ERRORS)
+        for metric in (names.DROPPED_SPANS, names.LOST_SPANS, names.TRACER_ERRORS)
     )
     return figure(
         "Tracer losses",
-        "Spans dropped and errors of the tracer itself. Above zero, traces have gaps; workflows "
-        "are unaffected. Not filtered by namespace or workflow type.",
-        f"{lost} + {errors}",
+        "Spans dropped or lost and errors of the tracer itself. Above zero, traces have gaps; "
+        "workflows are unaffected. Not filtered by namespace or workflow type.",
+        " + ".join(losses),
         unit="short",
         steps=((None, "green"), (1, "red")),
     )

@@ -1,15 +1,45 @@
-"""OTLP from the standard environment variables, for programs that set up nothing themselves."""
+"""OTLP from the standard environment variables, for programs that set up nothing themselves.
+
+Everything that leaves through these providers has passed the redaction policy, whoever made it.
+A collector that is down, slow or refuses costs telemetry and nothing else: queues are bounded, what
+is lost is counted, and `Telemetry.shutdown` ends in time.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricReader,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from tracer._exporting import CountingSpanProcessor, LossReason
+from tracer._otlp_env import (
+    Protocol,
+    endpoint_of,
+    exporter_names,
+    load_exporter,
+    protocol_of,
+)
+from tracer.names import LOST_SPANS, TRACER_NAME, Attribute
+from tracer.redaction.exporters import redact_exporter
+from tracer.redaction.policy import Redaction
+
+_logger = logging.getLogger("retrospan.tracer")
+
+DEFAULT_REDACTION = Redaction()
+"""Takes out credentials and lets all else pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,51 +48,143 @@ class Telemetry:
 
     tracer_provider: TracerProvider
     meter_provider: MeterProvider
+    processors: tuple[CountingSpanProcessor, ...] = field(default=())
+    """The queues in front of the span exporters."""
 
-    def shutdown(self) -> None:
-        """Export what is left, and stop."""
+    @property
+    def lost_spans(self) -> Mapping[LossReason, int]:
+        """Finished spans that did not reach a collector, by reason.
+
+        The metric `retrospan.lost_spans` says the same.
+        """
+        return {
+            reason: sum(processor.lost[reason] for processor in self.processors)
+            for reason in LossReason
+        }
+
+    def shutdown(self, timeout_seconds: float = 10.0) -> bool:
+        """Export what is left, and stop.
+
+        Args:
+            timeout_seconds: How long to wait for a collector that does not answer. The exporters'
+                own limits add up to a minute, and orchestrators kill a process after half of that.
+
+        Returns:
+            Whether everything was exported, or given up, in time.
+        """
+        stopping = threading.Thread(target=self._stop, name="retrospan-shutdown", daemon=True)
+        stopping.start()
+        stopping.join(timeout_seconds)
+        if stopping.is_alive():
+            waiting = sum(processor.waiting for processor in self.processors)
+            _logger.warning(
+                "retrospan: the collector did not answer within %.0f s of the end;"
+                " %d spans were still waiting",
+                timeout_seconds,
+                waiting,
+            )
+        return not stopping.is_alive()
+
+    def _stop(self) -> None:
         self.tracer_provider.shutdown()
         self.meter_provider.shutdown()
 
 
 def configure_otlp(
-    service_name: str,
+    service_name: str | None = None,
     *,
     endpoint: str | None = None,
-    protocol: Literal["grpc", "http/protobuf"] = "grpc",
+    protocol: Protocol | None = None,
     attributes: dict[str, str] | None = None,
+    redaction: Redaction | None = DEFAULT_REDACTION,
 ) -> Telemetry:
     """Providers for this process; the global ones stay as they are.
 
+    All standard `OTEL_*` variables apply: exporters, endpoint, protocol, headers, timeout,
+    certificates, sampler, limits, batch sizes, intervals, temporality, resource, and
+    `OTEL_SDK_DISABLED`. An argument precedes its variable.
+
     Args:
-        service_name: The resource's `service.name`; `OTEL_SERVICE_NAME` and
-            `OTEL_RESOURCE_ATTRIBUTES` add to it.
-        endpoint: Such as `http://127.0.0.1:4317`; left out, `OTEL_EXPORTER_OTLP_ENDPOINT` decides.
-        protocol: What the endpoint speaks.
+        service_name: The resource's `service.name`; left out, `OTEL_SERVICE_NAME` decides.
+        endpoint: Such as `http://127.0.0.1:4317`, for traces and metrics alike; left out,
+            `OTEL_EXPORTER_OTLP_ENDPOINT` decides. Without a scheme it is plain on loopback and TLS
+            elsewhere.
+        protocol: What the endpoint speaks; left out, `OTEL_EXPORTER_OTLP_PROTOCOL` decides, and
+            gRPC is the default.
         attributes: More attributes of the resource.
+        redaction: What may leave the process; `None` lets everything pass.
+
+    Raises:
+        ValueError: A variable names a protocol or an exporter that does not exist.
     """
-    resource = Resource.create({SERVICE_NAME: service_name, **(attributes or {})})
-    spans, points = _exporters(endpoint, protocol)
+    named = {SERVICE_NAME: service_name} if service_name else {}
+    resource = Resource.create({**named, **(attributes or {})})
     tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    tracer_provider.add_span_processor(BatchSpanProcessor(spans))
-    meter_provider = MeterProvider(
-        [PeriodicExportingMetricReader(points)], resource=resource, shutdown_on_exit=False
+    processors = tuple(
+        CountingSpanProcessor(_redacted(_span_exporter(name, endpoint, protocol), redaction))
+        for name in exporter_names("traces")
     )
-    return Telemetry(tracer_provider, meter_provider)
+    for processor in processors:
+        tracer_provider.add_span_processor(processor)
+    readers = [_reader(name, endpoint, protocol, redaction) for name in exporter_names("metrics")]
+    meter_provider = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+    telemetry = Telemetry(tracer_provider, meter_provider, processors)
+    _observe_losses(telemetry)
+    return telemetry
 
 
-def _exporters(endpoint: str | None, protocol: str) -> tuple[SpanExporter, MetricExporter]:
-    if protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+def _redacted(exporter: SpanExporter, redaction: Redaction | None) -> SpanExporter:
+    return exporter if redaction is None else redact_exporter(exporter, redaction)
+
+
+def _span_exporter(name: str, endpoint: str | None, protocol: str | None) -> SpanExporter:
+    if name != "otlp":
+        exporter: SpanExporter = load_exporter("traces", name)
+        return exporter
+    speaks = protocol_of("traces", protocol)
+    address = endpoint_of("traces", speaks, endpoint)
+    if speaks == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-        return OTLPSpanExporter(endpoint=endpoint), OTLPMetricExporter(endpoint=endpoint)
-    from opentelemetry.exporter.otlp.proto.http import metric_exporter, trace_exporter
+        return OTLPSpanExporter(endpoint=address)
+    from opentelemetry.exporter.otlp.proto.http import trace_exporter
 
-    def path(signal: str) -> str | None:
-        return f"{endpoint.rstrip('/')}/v1/{signal}" if endpoint else None
+    return trace_exporter.OTLPSpanExporter(endpoint=address)
 
-    return (
-        trace_exporter.OTLPSpanExporter(endpoint=path("traces")),
-        metric_exporter.OTLPMetricExporter(endpoint=path("metrics")),
+
+def _reader(
+    name: str, endpoint: str | None, protocol: str | None, redaction: Redaction | None
+) -> MetricReader:
+    exporter: Any = (
+        _metric_exporter(endpoint, protocol) if name == "otlp" else load_exporter("metrics", name)
+    )
+    if isinstance(exporter, MetricReader):
+        # One that is asked, such as Prometheus': nothing is exported that could be redacted.
+        return exporter
+    return PeriodicExportingMetricReader(
+        exporter if redaction is None else redact_exporter(exporter, redaction)
+    )
+
+
+def _metric_exporter(endpoint: str | None, protocol: str | None) -> MetricExporter:
+    speaks = protocol_of("metrics", protocol)
+    address = endpoint_of("metrics", speaks, endpoint)
+    if speaks == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+
+        return OTLPMetricExporter(endpoint=address)
+    from opentelemetry.exporter.otlp.proto.http import metric_exporter
+
+    return metric_exporter.OTLPMetricExporter(endpoint=address)
+
+
+def _observe_losses(telemetry: Telemetry) -> None:
+    def read(_: CallbackOptions) -> Iterable[Observation]:
+        return [
+            Observation(count, {Attribute.LOSS_REASON.value: reason.value})
+            for reason, count in telemetry.lost_spans.items()
+        ]
+
+    telemetry.meter_provider.get_meter(TRACER_NAME).create_observable_counter(
+        LOST_SPANS.name, [read], unit=LOST_SPANS.unit, description=LOST_SPANS.brief
     )

@@ -141,6 +141,10 @@ class Attribute(StrEnum):
     """The message of the root cause."""
     FAILURE_FINGERPRINT = "retrospan.failure.fingerprint"
     """The same for failures that differ only in ids and numbers."""
+    REDACTED_FIELDS = "retrospan.redacted.fields"
+    """How many names, values and messages of the span redaction changed or removed."""
+    LOSS_REASON = "retrospan.loss.reason"
+    """`queue_full`, `export_failed`, `not_redacted`, `shut_down`."""
     ERROR_TYPE = "error.type"
     """The type of the root cause, as OpenTelemetry names it."""
     TOOL_BLOCKED = "retrospan.tool.blocked"
@@ -290,6 +294,12 @@ DROPPED_SPANS: Final = Metric(
     "Spans lost because the exporter could not keep up.",
     (),
 )
+LOST_SPANS: Final = Metric(
+    "retrospan.lost_spans",
+    "{span}",
+    "Finished spans that did not reach the collector, by reason.",
+    (Attribute.LOSS_REASON,),
+)
 TRACER_ERRORS: Final = Metric(
     "retrospan.tracer_errors",
     "{error}",
@@ -365,6 +375,7 @@ METRICS: Final = (
     WAIT_DURATION,
     TASK_FAILURES,
     DROPPED_SPANS,
+    LOST_SPANS,
     TRACER_ERRORS,
 )
 """All metrics that the tracer emits."""

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 _SECOND = 1_000_000_000
 _FAILED, _COMPLETED = 2, 8
+_LOST = 4
 
 
 class _Losses:
@@ -92,7 +93,7 @@ def test_counts_and_shares_are_true(store: httpx.Client, queries: dict[str, list
     assert figure("Failed runs") == pytest.approx(_FAILED / (_FAILED + _COMPLETED))
     assert figure("Failed attempts") == pytest.approx(_FAILED / (_FAILED + _COMPLETED))
     # Lost before the first export and never again: nothing "increased" since.
-    assert figure("Tracer losses") == _Losses.dropped + 1
+    assert figure("Tracer losses") == _Losses.dropped + 1 + _LOST
 
 
 def test_a_failure_is_found_by_its_fingerprint(
@@ -148,7 +149,10 @@ def _emit(endpoint: str) -> None:
     exporter = OTLPMetricExporter(endpoint=endpoint)
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
     provider = MeterProvider([reader], shutdown_on_exit=False)
-    meters = Meters(provider.get_meter(names.TRACER_NAME), _Losses())
+    meter = provider.get_meter(names.TRACER_NAME)
+    meters = Meters(meter, _Losses())
+    lost = meter.create_counter(names.LOST_SPANS.name, unit=names.LOST_SPANS.unit)
+    lost.add(_LOST, {A.LOSS_REASON.value: "queue_full"})
     halves = [_records(_FAILED // 2, _COMPLETED // 2) for _ in range(2)]
     for half in halves:
         for record in half:
