@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tracer._otlp import Telemetry, configure_otlp
     from tracer._plugin import TracerPlugin
-    from tracer._temporal_runtime import temporal_runtime
     from tracer.genai import GenAIEnricher, llm_call, tool_call
     from tracer.redaction import Redaction, redact_exporter
 
@@ -27,7 +26,6 @@ __all__ = [
     "configure_otlp",
     "llm_call",
     "redact_exporter",
-    "temporal_runtime",
     "tool_call",
 ]
 
@@ -35,7 +33,6 @@ _HOMES = {
     "GenAIEnricher": "tracer.genai",
     "Redaction": "tracer.redaction",
     "redact_exporter": "tracer.redaction",
-    "temporal_runtime": "tracer._temporal_runtime",
     "llm_call": "tracer.genai",
     "tool_call": "tracer.genai",
     "Telemetry": "tracer._otlp",
