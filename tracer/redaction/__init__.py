@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracer.redaction.content import ContentPolicy, content_of
 from tracer.redaction.patterns import PERSONAL, SECRET_KEYS, SECRETS, Pattern
 from tracer.redaction.policy import ID_KEYS, OWN_KEYS, Finding, Redaction
 from tracer.redaction.redactor import Redactor
@@ -25,10 +26,12 @@ __all__ = [
     "PERSONAL",
     "SECRETS",
     "SECRET_KEYS",
+    "ContentPolicy",
     "Finding",
     "Pattern",
     "Redaction",
     "Redactor",
+    "content_of",
     "redact_exporter",
 ]
 
