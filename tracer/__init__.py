@@ -16,23 +16,18 @@ if TYPE_CHECKING:
     from tracer._otlp import Telemetry, configure_otlp
     from tracer._plugin import TracerPlugin
     from tracer.genai import GenAIEnricher, llm_call, tool_call
-    from tracer.redaction import Redaction, redact_exporter
 
 __all__ = [
     "GenAIEnricher",
-    "Redaction",
     "Telemetry",
     "TracerPlugin",
     "configure_otlp",
     "llm_call",
-    "redact_exporter",
     "tool_call",
 ]
 
 _HOMES = {
     "GenAIEnricher": "tracer.genai",
-    "Redaction": "tracer.redaction",
-    "redact_exporter": "tracer.redaction",
     "llm_call": "tracer.genai",
     "tool_call": "tracer.genai",
     "Telemetry": "tracer._otlp",

@@ -9,30 +9,36 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Final
 
 from opentelemetry import metrics, trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import Link
 from opentelemetry.trace import SpanKind as OTelKind
 from opentelemetry.trace.status import Status, StatusCode
 
 from tracer._guard import Guard
 from tracer._meters import Meters
+from tracer._otel import otel_kind, parent_context, span_context
+from tracer._outbox import Item, Outbox, OverdueSpan
 from tracer.context import SpanRef
 from tracer.genai import using_providers
-from tracer.names import TRACER_NAME, SpanKind
+from tracer.names import TRACER_NAME
 from tracer.spans import SpanRecord
 
 _QUEUE_SIZE: Final = 10_000
 """Records that may wait. At 1 KB each this bounds memory when the processors are slow."""
 
-_OTEL_KINDS = {SpanKind.ATTEMPT: OTelKind.SERVER, SpanKind.START: OTelKind.CLIENT}
+_REMEMBERED: Final = 10_000
+"""Spans of kinds that may come up again, whose ids are remembered."""
+
+_POLL_SECONDS: Final = 0.25
+"""How often the thread looks for spans that have waited long enough."""
 
 
 class _GivenIds(IdGenerator):
@@ -67,10 +73,12 @@ class Emitter:
         self._tracer: trace.Tracer | None = None
         self._client_tracer: trace.Tracer | None = None
         self._meters: Meters | None = None
-        self._queue: queue.Queue[SpanRecord] = queue.Queue(_QUEUE_SIZE)
+        self._queue: queue.Queue[Item] = queue.Queue(_QUEUE_SIZE)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.dropped = 0
+        self._told: OrderedDict[int, None] = OrderedDict()
+        self.outbox = Outbox(self.emit)
 
     @property
     def tracer(self) -> trace.Tracer:
@@ -119,13 +127,48 @@ class Emitter:
         decision = tracer.sampler.should_sample(None, trace_id, name, OTelKind.INTERNAL, {}, ())
         return decision.decision is Decision.RECORD_AND_SAMPLE
 
-    def emit(self, record: SpanRecord) -> None:
+    def emit(self, item: Item) -> None:
         """Queue a finished span. Never blocks; counts what does not fit."""
         self._ensure_thread()
         try:
-            self._queue.put_nowait(record)
+            self._queue.put_nowait(item)
         except queue.Full:
             self.dropped += 1
+
+    def emit_once(self, record: SpanRecord) -> None:
+        """Queue a span that a retried task may tell again; from the second time on, count it."""
+        with self._lock:
+            is_known = record.span_id in self._told
+            self._told[record.span_id] = None
+            if len(self._told) > _REMEMBERED:
+                self._told.popitem(last=False)
+        if is_known:
+            self.meters.observe(record)
+        else:
+            self.emit(record)
+
+    def is_new(self, record: SpanRecord) -> bool:
+        """Whether the span was not told by a task that failed."""
+        return record.span_id not in self._told
+
+    def hold(self, run_id: str, task_id: int, items: Iterable[Item]) -> None:
+        """Queue what a workflow task did, as soon as the server is known to have accepted it."""
+        self._ensure_thread()
+        self.outbox.hold(run_id, task_id, items)
+
+    def end(self, span: trace.Span, record: SpanRecord, *, in_task_of: str | None = None) -> None:
+        """End and measure a span that was begun with `start`.
+
+        Args:
+            span: The span.
+            record: What it stands for, with the time of its end.
+            in_task_of: The run whose workflow task it is part of and has to wait for.
+        """
+        if in_task_of is None:
+            self._finish(OverdueSpan(span, record))
+            return
+        self._ensure_thread()
+        self.outbox.add(in_task_of, OverdueSpan(span, record))
 
     def start(
         self, record: SpanRecord, *, sampled: bool = True, remote_parent: bool = True
@@ -134,19 +177,16 @@ class Emitter:
         self._ids.give(record.trace_id, record.span_id)
         return self.tracer.start_span(
             record.name,
-            context=_parent_context(record.parent, sampled=sampled, remote=remote_parent),
-            kind=_OTEL_KINDS.get(record.kind, OTelKind.INTERNAL),
+            context=parent_context(record.parent, sampled=sampled, remote=remote_parent),
+            kind=otel_kind(record.kind),
             attributes=record.attributes,
-            links=[Link(_span_context(link)) for link in record.links],
+            links=[Link(span_context(link)) for link in record.links],
             start_time=record.start_ns,
         )
 
-    def count(self, record: SpanRecord, end_ns: int) -> None:
-        """Measure a span that was begun with `start` and has been ended by its owner."""
-        self.meters.observe(replace(record, end_ns=end_ns))
-
     def flush(self, timeout_seconds: float = 10.0) -> bool:
-        """Wait until all queued spans are ended; whether that came in time."""
+        """Wait until all held and queued spans are ended; whether that came in time."""
+        self.outbox.release_all()
         deadline = time.monotonic() + timeout_seconds
         with self._queue.all_tasks_done:
             while self._queue.unfinished_tasks:
@@ -166,27 +206,19 @@ class Emitter:
 
     def _work(self) -> None:
         while True:
-            record = self._queue.get()
+            self.outbox.release_due()
+            try:
+                item = self._queue.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
             with self.guard.shielded("emitting a span"):
-                self._end(record)
+                self._finish(item)
             self._queue.task_done()
 
-    def _end(self, record: SpanRecord) -> None:
-        span = self.start(record)
+    def _finish(self, item: Item) -> None:
+        record = item.record if isinstance(item, OverdueSpan) else item
+        span = item.span if isinstance(item, OverdueSpan) else self.start(record)
         if record.is_error:
             span.set_status(Status(StatusCode.ERROR, record.status_message))
         span.end(record.end_ns)
         self.meters.observe(record)
-
-
-def _span_context(ref: SpanRef, *, sampled: bool = True, remote: bool = True) -> SpanContext:
-    flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
-    return SpanContext(ref.trace_id, ref.span_id, is_remote=remote, trace_flags=flags)
-
-
-def _parent_context(parent: SpanRef | None, *, sampled: bool, remote: bool) -> Context:
-    # An empty context, not the current one: what runs on this thread is nobody's parent here.
-    if parent is None:
-        return Context()
-    context = _span_context(parent, sampled=sampled and parent.sampled, remote=remote)
-    return trace.set_span_in_context(NonRecordingSpan(context), Context())

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import nexusrpc.handler
 import temporalio.activity
 import temporalio.client
 import temporalio.worker
 from opentelemetry import trace
-from opentelemetry.trace.status import Status, StatusCode
 from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 
 from tracer._emitter import Emitter
+from tracer._otel import remote_span
 from tracer._runner import context_payload
-from tracer.context import SpanRef, caller_of
+from tracer.context import SpanRef, caller_of, parse_traceparent
 from tracer.identity import derived_trace_id, span_id
 from tracer.model.words import Failure, Outcome
 from tracer.names import HEADER, SpanKind
 from tracer.names import Attribute as A
-from tracer.spans import SpanRecord, Value, failure_attributes
+from tracer.spans import SpanRecord, Value, attempt_span_id, failure_attributes
 
 _OUTCOMES = {"canceled": Outcome.CANCELED, "timeout": Outcome.TIMED_OUT}
 
@@ -50,6 +53,12 @@ class TracerInterceptor(temporalio.client.Interceptor, temporalio.worker.Interce
         """See base class."""
         return _ActivityInbound(next, self._emitter)
 
+    def intercept_nexus_operation(
+        self, next: temporalio.worker.NexusOperationInboundInterceptor
+    ) -> temporalio.worker.NexusOperationInboundInterceptor:
+        """See base class."""
+        return _NexusInbound(next, self._emitter)
+
 
 class _ClientOutbound(temporalio.client.OutboundInterceptor):
     def __init__(self, next: temporalio.client.OutboundInterceptor, emitter: Emitter) -> None:
@@ -61,28 +70,78 @@ class _ClientOutbound(temporalio.client.OutboundInterceptor):
     ) -> temporalio.client.WorkflowHandle[Any, Any]:
         if HEADER in input.headers:
             return await super().start_workflow(input)
-        tracer = self._emitter.client_tracer
-        attributes = {
-            A.SPAN_KIND.value: SpanKind.START.value,
-            A.WORKFLOW_ID.value: input.id,
-            A.WORKFLOW_TYPE.value: input.workflow,
-            A.TASK_QUEUE.value: input.task_queue,
-        }
-        with tracer.start_as_current_span(
-            f"start {input.workflow}", kind=trace.SpanKind.CLIENT, attributes=attributes
-        ):
-            input.headers = _with_current_context(input.headers)
+        with self._starting(input.workflow, _of_workflow(input)):
+            input.headers = self._with_context(input.headers)
             return await super().start_workflow(input)
 
+    async def start_update_with_start_workflow(
+        self, input: temporalio.client.StartWorkflowUpdateWithStartInput
+    ) -> temporalio.client.WorkflowUpdateHandle[Any]:
+        first, update = input.start_workflow_input, input.update_workflow_input
+        with self._starting(first.workflow, _of_workflow(first)):
+            first.headers = self._with_context(first.headers)
+            update.headers = self._with_context(update.headers)
+            return await super().start_update_with_start_workflow(input)
+
+    async def start_activity(
+        self, input: temporalio.client.StartActivityInput
+    ) -> temporalio.client.ActivityHandle[Any]:
+        if HEADER in input.headers:
+            return await super().start_activity(input)
+        attributes = {
+            A.SPAN_KIND.value: SpanKind.START.value,
+            A.ACTIVITY_ID.value: input.id,
+            A.ACTIVITY_TYPE.value: input.activity_type,
+            A.TASK_QUEUE.value: input.task_queue,
+        }
+        with self._starting(input.activity_type, attributes):
+            input.headers = self._with_context(input.headers)
+            return await super().start_activity(input)
+
     async def signal_workflow(self, input: temporalio.client.SignalWorkflowInput) -> None:
-        input.headers = _with_current_context(input.headers)
+        input.headers = self._with_context(input.headers)
         await super().signal_workflow(input)
 
     async def start_workflow_update(
         self, input: temporalio.client.StartWorkflowUpdateInput
     ) -> temporalio.client.WorkflowUpdateHandle[Any]:
-        input.headers = _with_current_context(input.headers)
+        input.headers = self._with_context(input.headers)
         return await super().start_workflow_update(input)
+
+    @contextmanager
+    def _starting(self, what: str, attributes: Mapping[str, str]) -> Iterator[None]:
+        """A span that is current while a client starts something."""
+        guard, span = self._emitter.guard, None
+        with guard.shielded("starting a client's span"):
+            span = self._emitter.client_tracer.start_span(
+                f"start {what}", kind=trace.SpanKind.CLIENT, attributes=attributes
+            )
+        if span is None:
+            yield
+            return
+        try:
+            with trace.use_span(span):
+                yield
+        finally:
+            with guard.shielded("ending a client's span"):
+                span.end()
+
+    def _with_context(self, headers: Mapping[str, Payload]) -> Mapping[str, Payload]:
+        with self._emitter.guard.shielded("sending a client's context"):
+            return _with_current_context(headers)
+        return headers
+
+
+def _of_workflow(
+    input: temporalio.client.StartWorkflowInput
+    | temporalio.client.UpdateWithStartStartWorkflowInput,
+) -> dict[str, str]:
+    return {
+        A.SPAN_KIND.value: SpanKind.START.value,
+        A.WORKFLOW_ID.value: input.id,
+        A.WORKFLOW_TYPE.value: input.workflow,
+        A.TASK_QUEUE.value: input.task_queue,
+    }
 
 
 def _with_current_context(headers: Mapping[str, Payload]) -> Mapping[str, Payload]:
@@ -91,6 +150,29 @@ def _with_current_context(headers: Mapping[str, Payload]) -> Mapping[str, Payloa
         return headers
     ref = SpanRef(context.trace_id, context.span_id, context.trace_flags.sampled)
     return {**headers, HEADER: context_payload(ref)}
+
+
+class _NexusInbound(temporalio.worker.NexusOperationInboundInterceptor):
+    """Makes the caller's span current, so that what the handler starts hangs in its trace."""
+
+    def __init__(
+        self, next: temporalio.worker.NexusOperationInboundInterceptor, emitter: Emitter
+    ) -> None:
+        super().__init__(next)
+        self._emitter = emitter
+
+    async def execute_nexus_operation_start(
+        self, input: temporalio.worker.ExecuteNexusOperationStartInput
+    ) -> (
+        nexusrpc.handler.StartOperationResultSync[Any] | nexusrpc.handler.StartOperationResultAsync
+    ):
+        caller: SpanRef | None = None
+        with self._emitter.guard.shielded("starting a Nexus operation"):
+            caller = parse_traceparent(input.ctx.headers.get("traceparent"))
+        if caller is None or trace.get_current_span().get_span_context().is_valid:
+            return await super().execute_nexus_operation_start(input)
+        with trace.use_span(remote_span(caller)):
+            return await super().execute_nexus_operation_start(input)
 
 
 class _ActivityInbound(temporalio.worker.ActivityInboundInterceptor):
@@ -135,8 +217,8 @@ class _Attempt:
         step = _step_ref(info, headers)
         self._record = SpanRecord(
             trace_id=step.trace_id,
-            span_id=_attempt_span_id(info),
-            parent=step,
+            span_id=attempt_span_id(_run_id(info), step.span_id, info.activity_id, info.attempt),
+            parent=step if info.workflow_id or HEADER in headers else None,
             kind=SpanKind.ATTEMPT,
             name=f"attempt {info.activity_type}",
             start_ns=time.time_ns(),
@@ -158,12 +240,17 @@ class _Attempt:
         attributes.update(failure_attributes(failure))
         attributes[A.IS_LAST_ATTEMPT.value] = _is_last(self._info, failure)
         self.span.set_attributes(attributes)
-        if failure is not None and failure.kind != "canceled" and not failure.benign:
-            self.span.set_status(Status(StatusCode.ERROR, failure.message))
-        end_ns = time.time_ns()
-        self.span.end(end_ns)
-        self._record.attributes.update(attributes)
-        self._emitter.count(self._record, end_ns)
+        is_error = failure is not None and failure.kind != "canceled" and not failure.benign
+        record = replace(
+            self._record,
+            end_ns=time.time_ns(),
+            is_error=is_error,
+            status_message=failure.message if failure else "",
+            attributes={**self._record.attributes, **attributes},
+        )
+        # A local activity counts only if the workflow task does that it is part of.
+        run_id = self._info.workflow_run_id if self._info.is_local else None
+        self._emitter.end(self.span, record, in_task_of=run_id)
 
 
 def _run_id(info: temporalio.activity.Info) -> str:
@@ -181,12 +268,6 @@ def _step_ref(info: temporalio.activity.Info, headers: Mapping[str, Payload]) ->
     return caller_of(headers) or SpanRef(
         derived_trace_id(run_id), span_id(run_id, _step_kind(info), info.activity_id)
     )
-
-
-def _attempt_span_id(info: temporalio.activity.Info) -> int:
-    # Activities and local activities have ids of one kind: the kind of the step keeps them apart.
-    id_in_history = f"{_step_kind(info)}:{info.activity_id}"
-    return span_id(_run_id(info), SpanKind.ATTEMPT, id_in_history, info.attempt)
 
 
 def _attributes(info: temporalio.activity.Info) -> dict[str, Value]:

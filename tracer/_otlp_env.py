@@ -78,14 +78,29 @@ def endpoint_of(signal: Signal, protocol: Protocol, given: str | None) -> str:
         signal: The signal to send.
         protocol: What the endpoint speaks.
         given: A base address that overrides the environment.
+
+    Raises:
+        ValueError: What is given, or set, is no address.
     """
     own = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", "")
     if own and not given:
         # As OTLP's specification asks: an address for one signal is used as it is.
-        return with_scheme(own, signal)
+        return _checked(with_scheme(own, signal))
     base = given or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or _DEFAULT_ENDPOINTS[protocol]
-    base = with_scheme(base, signal)
+    base = _checked(with_scheme(base, signal))
     return base if protocol == "grpc" else f"{base.rstrip('/')}/v1/{signal}"
+
+
+def _checked(endpoint: str) -> str:
+    # Exporters take any text, and then try in vain to reach it.
+    if not _host(endpoint.partition("://")[2]) or any(
+        character.isspace() for character in endpoint
+    ):
+        raise ValueError(
+            f"the OTLP endpoint {endpoint!r} is no address; expected one such as "
+            "http://127.0.0.1:4317"
+        )
+    return endpoint
 
 
 def with_scheme(endpoint: str, signal: Signal) -> str:

@@ -21,6 +21,7 @@ from tracer.model.words import (
     Signal,
     Step,
     StepKind,
+    TaskFailureKind,
     Update,
     Wait,
     WorkflowTask,
@@ -29,6 +30,9 @@ from tracer.names import Attribute as A
 from tracer.names import SpanKind
 
 type Value = str | int | float | bool
+
+UNANSWERED: Final = "unanswered"
+"""The outcome of a step that was open when its run ended."""
 
 _ERRORS = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
 _FAILED_RUNS = frozenset({RunStatus.FAILED, RunStatus.TIMED_OUT})
@@ -74,7 +78,6 @@ class RunSpans:
     def anchor(self) -> SpanRecord:
         """`run {type}`: exported at once, so that children never miss their parent."""
         run = self._run
-        predecessor = predecessor_of(run.headers)
         attributes = self._attributes(
             {A.TASK_QUEUE: run.task_queue, A.WORKFLOW_ATTEMPT: run.attempt}
         )
@@ -92,8 +95,19 @@ class RunSpans:
             start,
             attributes,
             parent=caller_of(run.headers),
-            links=(predecessor,) if predecessor else (),
+            links=self._predecessors(),
         )
+
+    def _predecessors(self) -> tuple[SpanRef, ...]:
+        run = self._run
+        continued = predecessor_of(run.headers)
+        if continued is not None:
+            return (continued,)
+        if run.original_run_id in ("", run.key.run_id):
+            return ()
+        original = run.original_run_id
+        trace_id = trace_id_of(original, run.headers)
+        return (SpanRef(trace_id, span_id(original, SpanKind.RUN, "")),)
 
     def workflow(self) -> SpanRecord:
         """`workflow {type}` of a run that ended."""
@@ -123,15 +137,16 @@ class RunSpans:
         return SpanRef(self.trace_id, span_id(self._run.key.run_id, kind, step.id, step.occurrence))
 
     def step(self, step: Step) -> SpanRecord:
-        """The span of a step that was answered."""
+        """The span of a step that was answered, or that was open when the run ended."""
         kind = STEP_SPANS[step.kind]
+        closed_at = self._run.closed_at if step.is_open else step.closed_at
         attributes = self._attributes(
             {
                 A.STEP_KIND: step.kind.value,
                 A.STEP_NAME: step.name,
                 A.STEP_ID: step.id,
                 A.STEP_OCCURRENCE: step.occurrence,
-                A.OUTCOME: step.outcome.value if step.outcome else "",
+                A.OUTCOME: step.outcome.value if step.outcome else UNANSWERED,
                 A.TASK_QUEUE: step.task_queue,
                 A.SUMMARY: step.summary,
                 A.RETRY_STATE: step.retry_state,
@@ -148,18 +163,19 @@ class RunSpans:
             step.occurrence,
             kind.value if kind is SpanKind.TIMER else f"{kind.value} {step.name}",
             step.scheduled_at,
-            step.closed_at or step.scheduled_at,
+            closed_at or step.scheduled_at,
             attributes,
             is_error=step.outcome in _ERRORS,
-            failure=step.failure,
+            # A cancellation is what the workflow asked for; its details differ with who tells it.
+            failure=None if step.outcome is Outcome.CANCELED else step.failure,
         )
 
     def wait(self, wait: Wait) -> SpanRecord:
         """The span of a wait that ended."""
         return self._record(
             SpanKind.WAIT,
-            "",
-            wait.occurrence,
+            str(wait.task_event_id),
+            1,
             f"wait {wait.label}".rstrip(),
             wait.opened_at,
             wait.closed_at or wait.opened_at,
@@ -217,12 +233,12 @@ class RunSpans:
             links=(caller,) if caller else (),
         )
 
-    def task_failure(self, task: WorkflowTask, occurrence: int) -> SpanRecord:
+    def task_failure(self, task: WorkflowTask) -> SpanRecord:
         """The span of a workflow task that failed."""
         return self._record(
             SpanKind.TASK_FAILURE,
-            "",
-            occurrence,
+            _task_id(task),
+            1,
             "task failure",
             task.started_at or task.scheduled_at,
             task.closed_at or task.scheduled_at,
@@ -233,7 +249,8 @@ class RunSpans:
                     A.IDENTITY: task.identity,
                 }
             ),
-            is_error=True,
+            # New work that arrives while a task completes is nobody's fault.
+            is_error=task.cause != "UNHANDLED_COMMAND",
             failure=task.failure,
         )
 
@@ -290,14 +307,60 @@ def spans_of(run: Run) -> Iterator[SpanRecord]:
         return
     spans = RunSpans(run)
     yield spans.anchor()
-    yield from (spans.step(step) for step in run.steps if not step.is_open)
-    yield from (spans.wait(wait) for wait in run.waits if wait.closed_at is not None)
-    yield from (spans.signal(signal) for signal in run.signals)
-    yield from (spans.update(update) for update in run.updates if update.outcome is not None)
-    failed = [task for task in run.tasks if task.outcome in _ERRORS]
-    yield from (spans.task_failure(task, number) for number, task in enumerate(failed, 1))
+    yield from (spans.step(step) for step in run.steps if _is_told(step, run))
+    yield from (spans.wait(wait) for wait in run.waits if _is_over(wait, run))
+    yield from (spans.signal(signal) for signal in run.signals if not signal.is_inherited)
+    yield from (spans.update(u) for u in run.updates if u.outcome and not u.is_inherited)
+    # The same mistake at the same place of the code is told once, however often it is tried.
+    failed = {_task_id(task): task for task in reversed(run.tasks) if _has_failed(task)}
+    yield from (spans.task_failure(task) for task in reversed(failed.values()))
     if run.is_closed:
         yield spans.workflow()
+
+
+def _is_told(step: Step, run: Run) -> bool:
+    if not step.is_open:
+        return not step.is_inherited
+    # A history knows a local activity from the end of its first try only.
+    is_known = step.kind is not StepKind.LOCAL_ACTIVITY or step.attempt_count > 0
+    return run.is_closed and is_known
+
+
+def _is_over(wait: Wait, run: Run) -> bool:
+    if wait.closed_at is None or wait.is_inherited:
+        return False
+    # Whether it was one shows when the task completes that it ended with.
+    return run.is_closed or any(
+        task.outcome is Outcome.COMPLETED and (task.closed_at or 0) >= wait.closed_at
+        for task in reversed(run.tasks)
+    )
+
+
+def _has_failed(task: WorkflowTask) -> bool:
+    """Whether code ran and failed; a task that no worker took in time, or a reset, is none."""
+    if task.outcome not in _ERRORS or task.is_inherited or task.started_event_id is None:
+        return False
+    return task.failure_kind is not TaskFailureKind.RESET
+
+
+def _task_id(task: WorkflowTask) -> str:
+    """What worker and history both know of a failed task.
+
+    The SDK's core finds nondeterminism while it replays, before it tells the worker's code which
+    task it is about: there the finding itself is the identity.
+    """
+    if task.failure_kind is TaskFailureKind.NONDETERMINISM and task.failure:
+        return f"{TaskFailureKind.NONDETERMINISM}:{task.failure.message}"
+    return str(task.started_event_id)
+
+
+def attempt_span_id(run_id: str, parent_span_id: int, activity_id: str, number: int) -> int:
+    """The span id of one try of an activity.
+
+    The parent counts because a workflow may use an activity id again; the activity id counts
+    because a foreign tracer may be the parent of several activities.
+    """
+    return span_id(run_id, SpanKind.ATTEMPT, f"{parent_span_id:016x}:{activity_id}", number)
 
 
 def failure_attributes(failure: Failure | None) -> dict[str, Value]:

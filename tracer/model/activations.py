@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracer.identity import RunKey
-from tracer.model.failures import failure_from
+from tracer.model.cancellation import CANCEL_EFFECTS, CancelEffect, effect_of_type
+from tracer.model.enums import WORKFLOW_TASK_FAILED_CAUSE, name_of
+from tracer.model.failures import (
+    child_failure,
+    child_start_failure,
+    external_failure,
+    failure_from,
+)
 from tracer.model.machine import RunMachine
 from tracer.model.payloads import size_of_all, text_of
 from tracer.model.words import (
@@ -43,6 +50,9 @@ _NS = 1_000_000_000
 _WRAPPERS = frozenset({"activity", "child_workflow", "nexus_operation"})
 """What the SDK core puts around a step's failure and a history does not have."""
 
+_CODE_FAILED = "WORKFLOW_WORKER_UNHANDLED_FAILURE"
+"""The cause that the SDK core reports where the worker names none."""
+
 _MODEL_FREE_JOBS = frozenset({"query_workflow", "remove_from_cache"})
 
 
@@ -51,11 +61,18 @@ class Changes:
     """What one activation brought to an end."""
 
     started: bool = False
+    """The run began here, from nothing or where it was reset."""
     closed: bool = False
     steps: list[Step] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
+    answered: list[Step] = field(default_factory=list)
+    """Those of `steps` that the server knows to be over, whatever becomes of this task."""
+    unanswered: list[Step] = field(default_factory=list)
+    """Steps that were open when the run closed."""
+    has_local_activities: bool = False
+    """The worker begins some now, within the task."""
     task_failure: WorkflowTask | None = None
 
 
@@ -67,27 +84,43 @@ class ActivationReader:
         self._run = self.machine.run
         self._steps: dict[tuple[str, int], Step] = {}
         """Open steps by what answers them and by the SDK's number."""
+        self._asked_in: dict[tuple[str, int], int] = {}
+        """The task in which each open step was asked for."""
+        self._cancel_effects: dict[tuple[str, int], CancelEffect] = {}
         self._at = 0
+        self._task_started_at = 0
+        self.task_id = 0
+        """The task that the run is in: the length of the history that the worker got."""
+        self.largest_payload = 0
+        """Bytes of the largest input in the task's answer."""
         self._changes = Changes()
         self._updates_in_progress: dict[str, Update] = {}
 
     def jobs(self, activation: Any) -> None:
         """Take in what happened since the last activation."""
         self._changes = Changes()
-        jobs = [(job.WhichOneof("variant"), job) for job in activation.jobs]
-        if all(name in _MODEL_FREE_JOBS for name, _ in jobs):
+        if not is_about_the_run(activation):
             return
+        jobs = [(job.WhichOneof("variant"), job) for job in activation.jobs]
         self._at = _time(activation.timestamp)
+        # A refused update leaves no event behind: the task of the next one has the same length.
+        goes_on = self.task_id == activation.history_length and all(
+            name != "do_update" for name, _ in jobs
+        )
+        if not goes_on:
+            self.task_id, self._task_started_at = activation.history_length, self._at
+        self.largest_payload = 0
         for name, job in jobs:
             handler = _JOBS.get(name or "")
             if handler is not None:
                 handler(self, getattr(job, name or ""))
         task = WorkflowTask(
             scheduled_at=self._at,
-            started_at=self._at,
+            started_at=self._task_started_at,
+            started_event_id=self.task_id,
             history_size_bytes=activation.history_size_bytes,
         )
-        self.machine.task_scheduled(task)
+        self.machine.task_scheduled(task, goes_on=goes_on)
 
     def commands(self, completion: Any) -> Changes:
         """Take in the workflow's answer, after `jobs`; tells what this activation ended."""
@@ -96,7 +129,10 @@ class ActivationReader:
         task = self._run.tasks.pop()
         if completion.HasField("failed"):
             failure = failure_from(completion.failed.failure)
-            self.machine.task_failed(task, self._at, Outcome.FAILED, failure=failure)
+            cause = name_of(WORKFLOW_TASK_FAILED_CAUSE, completion.failed.force_cause)
+            self.machine.task_failed(
+                task, self._at, Outcome.FAILED, cause=cause or _CODE_FAILED, failure=failure
+            )
             self._changes.task_failure = task
             return self._changes
         self.machine.task_completed(task, self._at)
@@ -107,6 +143,11 @@ class ActivationReader:
         self._collect_waits()
         return self._changes
 
+    @property
+    def has_open_local_activities(self) -> bool:
+        """Whether the worker is still at work on some, for the present task."""
+        return any(step.kind is StepKind.LOCAL_ACTIVITY for step in self._steps.values())
+
     def step_of(self, command: Any) -> Step | None:
         """The step that a command of the last activation asked for."""
         name = command.WhichOneof("variant") or ""
@@ -114,6 +155,11 @@ class ActivationReader:
         if answered_by is None:
             return None
         return self._steps.get((answered_by, getattr(command, name).seq))
+
+    def cancel_effect_of(self, command: Any) -> CancelEffect | None:
+        """What ends the step that a command asked for, once the workflow cancels it."""
+        name = command.WhichOneof("variant") or ""
+        return self._cancel_effects.get((_ANSWERED_BY.get(name, ""), getattr(command, name).seq))
 
     def _collect_waits(self) -> None:
         """Waits that are over for good: one that nothing explains may still go on."""
@@ -135,6 +181,7 @@ class ActivationReader:
         run.attempt = max(job.attempt, 1)
         run.identity = job.identity
         run.first_run_id = job.first_execution_run_id
+        run.original_run_id = getattr(job, "original_execution_run_id", "")
         run.continued_from_run_id = job.continued_from_execution_run_id
         run.cron_schedule = job.cron_schedule
         if job.HasField("parent_workflow_info"):
@@ -156,7 +203,8 @@ class ActivationReader:
                 step.child_run_id = job.succeeded.run_id
                 step.started_at = self._at
             case "failed":
-                self._answer("resolve_child_workflow_execution", job.seq, Outcome.FAILED)
+                failure = child_start_failure(job.failed.cause)
+                self._answer("resolve_child_workflow_execution", job.seq, Outcome.FAILED, failure)
             case _:
                 self._answer("resolve_child_workflow_execution", job.seq, Outcome.CANCELED)
 
@@ -179,6 +227,10 @@ class ActivationReader:
 
     def _resolve_signal_external_workflow(self, job: Job) -> None:
         self._resolve_external("resolve_signal_external_workflow", job)
+
+    def _update_random_seed(self, job: Job) -> None:
+        # The core sends this only where a run begins that was reset from another one.
+        self._changes.started = True
 
     def _resolve_request_cancel_external_workflow(self, job: Job) -> None:
         self._resolve_external("resolve_request_cancel_external_workflow", job)
@@ -208,15 +260,36 @@ class ActivationReader:
 
     def _resolve(self, answered_by: str, job: Job) -> None:
         which = job.result.WhichOneof("status")
-        if which is None or which == "backoff":
-            return  # A local activity that will be tried again after a timer.
+        if which is None:
+            return
         status = getattr(job.result, which)
+        if which == "backoff":
+            self._back_off(answered_by, job.seq, status)
+            return
+        effect = self._cancel_effects.get((answered_by, job.seq))
+        if which == "cancelled" and effect is CancelEffect.NOTHING:
+            return  # The workflow turned away; what the step comes to, it will not hear.
         failure = None if which == "completed" else _unwrapped(failure_from(_failure(status)))
-        result = (status.result,) if which == "completed" and status.HasField("result") else ()
-        self._answer(answered_by, job.seq, _outcome(which, failure), failure, result)
+        result = _result(status) if which == "completed" else ()
+        outcome = _outcome(which, failure)
+        if answered_by == "resolve_child_workflow_execution":
+            failure = child_failure(outcome, failure)
+        step = self._steps.get((answered_by, job.seq))
+        asked = step is not None and step.cancel_requested_at is not None
+        in_task = asked and which == "cancelled" and effect is CancelEffect.REQUEST
+        self._answer(answered_by, job.seq, outcome, failure, result, in_task=in_task)
+
+    def _back_off(self, answered_by: str, seq: int, backoff: Any) -> None:
+        """A local activity will be tried again: the workflow starts a timer, and then asks anew."""
+        step = self._forget(answered_by, seq)
+        if step is not None:
+            step.attempt_count = backoff.attempt - 1
+            self.machine.backing_off[step.name, _time(backoff.original_schedule_time)] = step
 
     def _resolve_external(self, answered_by: str, job: Job) -> None:
-        failure = failure_from(job.failure) if job.HasField("failure") else None
+        failure = None
+        if job.HasField("failure"):
+            failure = external_failure(getattr(job, "cause", 0), job.failure.message)
         self._answer(
             answered_by, job.seq, Outcome.FAILED if failure else Outcome.COMPLETED, failure
         )
@@ -231,7 +304,7 @@ class ActivationReader:
         *,
         in_task: bool = False,
     ) -> None:
-        step = self._steps.pop((answered_by, seq), None)
+        step = self._forget(answered_by, seq)
         if step is None:
             return
         self.machine.step_closed(
@@ -239,6 +312,14 @@ class ActivationReader:
         )
         step.result = ()
         self._changes.steps.append(step)
+        if not in_task and step.kind is not StepKind.LOCAL_ACTIVITY:
+            self._changes.answered.append(step)
+
+    def _forget(self, answered_by: str, seq: int) -> Step | None:
+        key = answered_by, seq
+        self._asked_in.pop(key, None)
+        self._cancel_effects.pop(key, None)
+        return self._steps.pop(key, None)
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -247,28 +328,54 @@ class ActivationReader:
             "resolve_activity", StepKind.ACTIVITY, a.activity_type, a.activity_id, a, command
         )
         step.task_queue = a.task_queue
-        step.input_bytes = size_of_all(a.arguments)
+        self._measure_input(step, a.arguments)
         step.retry_policy = _retry_policy(a)
 
     def _schedule_local_activity(self, a: Command, command: Any) -> None:
+        self._changes.has_local_activities = True
+        first_try = a.activity_type, _time(a.original_schedule_time)
+        if a.attempt > 1 and (known := self.machine.backing_off.pop(first_try, None)) is not None:
+            self._steps["resolve_activity", a.seq] = known
+            return
         step = self._schedule(
             "resolve_activity", StepKind.LOCAL_ACTIVITY, a.activity_type, a.activity_id, a, command
         )
-        step.input_bytes = size_of_all(a.arguments)
+        self._measure_input(step, a.arguments)
 
     def _start_timer(self, a: Command, command: Any) -> None:
         step = self._schedule("fire_timer", StepKind.TIMER, "", str(a.seq), a, command)
         step.name = step.summary or step.id
 
     def _cancel_timer(self, a: Command, command: Any) -> None:
-        step = self._steps.get(("fire_timer", a.seq))
-        if step is None:
-            return
-        if step.scheduled_at == self._at:
-            # Started and cancelled in one workflow task: the server never hears of it.
-            self.machine.step_withdrawn(self._steps.pop(("fire_timer", a.seq)))
-            return
-        self._answer("fire_timer", a.seq, Outcome.CANCELED, in_task=True)
+        if not self._withdrawn("fire_timer", a.seq):
+            self._answer("fire_timer", a.seq, Outcome.CANCELED, in_task=True)
+
+    def _request_cancel_activity(self, a: Command, command: Any) -> None:
+        self._request_cancel("resolve_activity", a.seq)
+
+    def _cancel_child_workflow_execution(self, a: Command, command: Any) -> None:
+        self._request_cancel("resolve_child_workflow_execution", a.child_workflow_seq)
+
+    def _cancel_signal_workflow(self, a: Command, command: Any) -> None:
+        self._request_cancel("resolve_signal_external_workflow", a.seq)
+
+    def _request_cancel_nexus_operation(self, a: Command, command: Any) -> None:
+        self._request_cancel("resolve_nexus_operation", a.seq)
+
+    def _request_cancel(self, answered_by: str, seq: int) -> None:
+        if not self._withdrawn(answered_by, seq):
+            step = self._steps.get((answered_by, seq))
+            if step is not None:
+                step.cancel_requested_at = self._at
+
+    def _withdrawn(self, answered_by: str, seq: int) -> bool:
+        """Whether the step was asked for in this very task: then the server never hears of it."""
+        if self._asked_in.get((answered_by, seq)) != self.task_id:
+            return False
+        step = self._forget(answered_by, seq)
+        if step is not None:
+            self.machine.step_withdrawn(step)
+        return True
 
     def _start_child_workflow_execution(self, a: Command, command: Any) -> None:
         step = self._schedule(
@@ -281,7 +388,7 @@ class ActivationReader:
         )
         step.task_queue = a.task_queue
         step.child_namespace = a.namespace
-        step.input_bytes = size_of_all(a.input)
+        self._measure_input(step, a.input)
         step.retry_policy = _retry_policy(a)
 
     def _signal_external_workflow_execution(self, a: Command, command: Any) -> None:
@@ -294,7 +401,7 @@ class ActivationReader:
             a,
             command,
         )
-        step.input_bytes = size_of_all(a.args)
+        self._measure_input(step, a.args)
 
     def _request_cancel_external_workflow_execution(self, a: Command, command: Any) -> None:
         self._schedule(
@@ -311,7 +418,7 @@ class ActivationReader:
         step = self._schedule(
             "resolve_nexus_operation", StepKind.NEXUS_OPERATION, name, name, a, command
         )
-        step.input_bytes = size_of_all((a.input,) if a.HasField("input") else ())
+        self._measure_input(step, (a.input,) if a.HasField("input") else ())
 
     def _set_patch_marker(self, a: Command, command: Any) -> None:
         self.machine.patch_taken(Patch(a.patch_id, a.deprecated, self._at))
@@ -346,8 +453,24 @@ class ActivationReader:
 
     def _close(self, status: RunStatus, **details: Any) -> None:
         self.machine.closed(status, self._at, **details)
+        self.largest_payload = max(self.largest_payload, self._run.result_bytes)
         self._run.result = ()
         self._changes.closed = True
+        self._leave_open_steps()
+
+    def _leave_open_steps(self) -> None:
+        for (answered_by, seq), step in list(self._steps.items()):
+            effect = self._cancel_effects.get((answered_by, seq))
+            if step.cancel_requested_at is not None and effect is CancelEffect.REQUEST:
+                # The history has the request; the worker's code would hear of it no more.
+                self._answer(answered_by, seq, Outcome.CANCELED, in_task=True)
+            elif step.kind is not StepKind.LOCAL_ACTIVITY:
+                self._changes.unanswered.append(step)
+        self._changes.unanswered.extend(self.machine.backing_off.values())
+
+    def _measure_input(self, step: Step, payloads: Iterable[Payload]) -> None:
+        step.input_bytes = size_of_all(payloads)
+        self.largest_payload = max(self.largest_payload, step.input_bytes)
 
     def _schedule(
         self,
@@ -360,9 +483,18 @@ class ActivationReader:
     ) -> Step:
         step = Step(kind, name, id_in_history, 0, 0, self._at)
         step.summary = text_of(command.user_metadata.summary)
-        self._steps[answered_by, a.seq] = self.machine.step_scheduled(step)
+        key = answered_by, a.seq
+        self._steps[key] = self.machine.step_scheduled(step)
+        self._asked_in[key] = self.task_id
+        if kind in CANCEL_EFFECTS:
+            self._cancel_effects[key] = effect_of_type(kind, a.cancellation_type)
         self._run.steps.clear()
         return step
+
+
+def is_about_the_run(activation: Any) -> bool:
+    """Whether an activation moves the run: neither a query nor the cache does."""
+    return any(job.WhichOneof("variant") not in _MODEL_FREE_JOBS for job in activation.jobs)
 
 
 def _time(timestamp: Any) -> int:
@@ -377,6 +509,13 @@ def _trace_headers(headers: Mapping[str, Payload]) -> dict[str, Payload]:
 def _failure(status: Any) -> Any:
     """The failure in a resolution: most wrap it in a message of their own, Nexus does not."""
     return status.failure if "failure" in status.DESCRIPTOR.fields_by_name else status
+
+
+def _result(status: Any) -> tuple[Payload, ...]:
+    """The result in a resolution: Nexus has it without a message of its own around it."""
+    if "result" not in status.DESCRIPTOR.fields_by_name:
+        return (status,)
+    return (status.result,) if status.HasField("result") else ()
 
 
 def _unwrapped(failure: Failure | None) -> Failure | None:
@@ -394,8 +533,7 @@ def _outcome(which: str, failure: Failure | None) -> Outcome:
         case "timed_out":
             return Outcome.TIMED_OUT
         case _:
-            timed_out = failure is not None and failure.kind == "timeout"
-            return Outcome.TIMED_OUT if timed_out else Outcome.FAILED
+            return _OUTCOME_OF_FAILURE.get(failure.kind if failure else "", Outcome.FAILED)
 
 
 def _retry_policy(a: Command) -> RetryPolicy | None:
@@ -411,6 +549,7 @@ def _retry_policy(a: Command) -> RetryPolicy | None:
     )
 
 
+_OUTCOME_OF_FAILURE = {"timeout": Outcome.TIMED_OUT, "terminated": Outcome.TERMINATED}
 _ANSWERED_BY = {
     "schedule_activity": "resolve_activity",
     "schedule_local_activity": "resolve_activity",
@@ -429,6 +568,7 @@ def _handlers(names: Iterable[str]) -> dict[str, Callable[..., None]]:
 _JOBS = _handlers(
     (
         "initialize_workflow",
+        "update_random_seed",
         "fire_timer",
         "resolve_activity",
         "resolve_child_workflow_execution_start",
@@ -446,6 +586,10 @@ _COMMANDS = _handlers(
     (
         *_ANSWERED_BY,
         "cancel_timer",
+        "request_cancel_activity",
+        "cancel_child_workflow_execution",
+        "cancel_signal_workflow",
+        "request_cancel_nexus_operation",
         "set_patch_marker",
         "update_response",
         "complete_workflow_execution",

@@ -25,6 +25,19 @@ TIMEOUT_TYPE: Mapping[int, str] = {
     4: "HEARTBEAT",
 }
 
+CHILD_START_FAILED_CAUSE: Mapping[int, str] = {
+    1: "WORKFLOW_ALREADY_EXISTS",
+    2: "NAMESPACE_NOT_FOUND",
+    3: "INVALID_VERSIONING_OVERRIDE",
+}
+
+EXTERNAL_FAILED_CAUSE: Mapping[int, str] = {
+    1: "EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND",
+    2: "NAMESPACE_NOT_FOUND",
+    3: "SIGNAL_COUNT_LIMIT_EXCEEDED",
+}
+"""Of signals; those of cancel requests are the first two."""
+
 WORKFLOW_TASK_FAILED_CAUSE: Mapping[int, str] = {
     1: "UNHANDLED_COMMAND",
     2: "BAD_SCHEDULE_ACTIVITY_ATTRIBUTES",

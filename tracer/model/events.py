@@ -12,8 +12,14 @@ from typing import Any
 
 from tracer.identity import RunKey
 from tracer.model import markers
+from tracer.model.cancellation import CancelEffect, effect_in, effect_in_headers
 from tracer.model.enums import EVENT_TYPE, RETRY_STATE, WORKFLOW_TASK_FAILED_CAUSE, name_of
-from tracer.model.failures import failure_from
+from tracer.model.failures import (
+    child_failure,
+    child_start_failure,
+    external_failure,
+    failure_from,
+)
 from tracer.model.machine import RunMachine
 from tracer.model.payloads import payloads_of, size_of_all, text_of
 from tracer.model.words import (
@@ -53,6 +59,8 @@ class EventReader:
         self._run = self.machine.run
         self._steps: dict[int, Step] = {}
         """Open and closed steps by the id of the event that scheduled them."""
+        self._cancel_effects: dict[int, CancelEffect | None] = {}
+        """Of Nexus operations, by the step's `seq`: their headers are no payloads."""
 
     def read(self, event: Event) -> None:
         """Take in one event."""
@@ -162,6 +170,7 @@ class EventReader:
     def _workflow_task_started(self, event: Event, a: Attributes) -> None:
         task = self._task(event)
         task.started_at = time_of(event)
+        task.started_event_id = event.event_id
         task.identity = a.identity
         task.suggest_continue_as_new = a.suggest_continue_as_new
         task.build_id = a.worker_version.build_id
@@ -185,6 +194,7 @@ class EventReader:
         cause = name_of(WORKFLOW_TASK_FAILED_CAUSE, a.cause)
         if cause == "RESET_WORKFLOW":
             self._run.reset_from_run_id = a.base_run_id
+            self.machine.reset_here()
         self.machine.task_failed(
             self._task(event),
             time_of(event),
@@ -246,7 +256,7 @@ class EventReader:
 
     def _activity_task_cancel_requested(self, event: Event, a: Attributes) -> None:
         if (step := self._steps.get(a.scheduled_event_id)) is not None:
-            step.cancel_requested_at = time_of(event)
+            self._cancel_requested(event, step)
 
     # -- timers --------------------------------------------------------------------------------
 
@@ -283,7 +293,8 @@ class EventReader:
             step.started_at = time_of(event)
 
     def _start_child_workflow_execution_failed(self, event: Event, a: Attributes) -> None:
-        self._answer(event, a.initiated_event_id, Outcome.FAILED)
+        failure = child_start_failure(a.cause)
+        self._answer(event, a.initiated_event_id, Outcome.FAILED, failure=failure)
 
     def _child_workflow_execution_completed(self, event: Event, a: Attributes) -> None:
         self._answer(event, a.initiated_event_id, Outcome.COMPLETED, result=payloads_of(a.result))
@@ -301,10 +312,14 @@ class EventReader:
         self._answer(event, a.initiated_event_id, Outcome.CANCELED, result=payloads_of(a.details))
 
     def _child_workflow_execution_timed_out(self, event: Event, a: Attributes) -> None:
-        self._answer(event, a.initiated_event_id, Outcome.TIMED_OUT)
+        self._child_ended(event, a, Outcome.TIMED_OUT)
 
     def _child_workflow_execution_terminated(self, event: Event, a: Attributes) -> None:
-        self._answer(event, a.initiated_event_id, Outcome.TERMINATED)
+        self._child_ended(event, a, Outcome.TERMINATED)
+
+    def _child_ended(self, event: Event, a: Attributes, outcome: Outcome) -> None:
+        failure = child_failure(outcome, None)
+        self._answer(event, a.initiated_event_id, outcome, failure=failure)
 
     # -- other workflows -----------------------------------------------------------------------
 
@@ -319,12 +334,19 @@ class EventReader:
         self._answer(event, a.initiated_event_id, Outcome.COMPLETED)
 
     def _signal_external_workflow_execution_failed(self, event: Event, a: Attributes) -> None:
-        self._answer(event, a.initiated_event_id, Outcome.FAILED)
+        failure = external_failure(a.cause)
+        self._answer(event, a.initiated_event_id, Outcome.FAILED, failure=failure)
 
     def _request_cancel_external_workflow_execution_initiated(
         self, event: Event, a: Attributes
     ) -> None:
         target = a.workflow_execution.workflow_id
+        if a.child_workflow_only:
+            # No step of its own: the workflow cancelled the step that stands for its child.
+            child = self._open_child(target)
+            if child is not None:
+                self._cancel_requested(event, child)
+            return
         self._schedule(event, StepKind.CANCEL_EXTERNAL, "cancel", target)
 
     def _external_workflow_execution_cancel_requested(self, event: Event, a: Attributes) -> None:
@@ -333,7 +355,8 @@ class EventReader:
     def _request_cancel_external_workflow_execution_failed(
         self, event: Event, a: Attributes
     ) -> None:
-        self._answer(event, a.initiated_event_id, Outcome.FAILED)
+        failure = external_failure(a.cause)
+        self._answer(event, a.initiated_event_id, Outcome.FAILED, failure=failure)
 
     # -- Nexus ---------------------------------------------------------------------------------
 
@@ -349,6 +372,7 @@ class EventReader:
             schedule_to_start=a.schedule_to_start_timeout,
             start_to_close=a.start_to_close_timeout,
         )
+        self._cancel_effects[step.seq] = effect_in(a.nexus_header.get("tracestate"))
 
     def _nexus_operation_started(self, event: Event, a: Attributes) -> None:
         if (step := self._steps.get(a.scheduled_event_id)) is not None:
@@ -370,7 +394,12 @@ class EventReader:
 
     def _nexus_operation_cancel_requested(self, event: Event, a: Attributes) -> None:
         if (step := self._steps.get(a.scheduled_event_id)) is not None:
-            step.cancel_requested_at = time_of(event)
+            self._cancel_requested(event, step)
+
+    def _nexus_operation_cancel_request_completed(self, event: Event, a: Attributes) -> None:
+        step = self._steps.get(a.scheduled_event_id)
+        if step is not None and self._cancel_effect(step) is CancelEffect.DELIVERY:
+            self._cancelled(event, step, in_task=False)
 
     def _answer_nexus(self, event: Event, a: Attributes, outcome: Outcome) -> None:
         failure = failure_from(a.failure)
@@ -408,7 +437,9 @@ class EventReader:
     def _workflow_execution_update_rejected(self, event: Event, a: Attributes) -> None:
         update = self._request(a.rejected_request)
         failure = failure_from(a.failure)
-        self.machine.update_completed(update, time_of(event), Outcome.REJECTED, failure=failure)
+        self.machine.update_completed(
+            update, time_of(event), Outcome.REJECTED, event_id=event.event_id, failure=failure
+        )
 
     def _workflow_execution_update_completed(self, event: Event, a: Attributes) -> None:
         update = self.machine.update(a.meta.update_id)
@@ -417,6 +448,7 @@ class EventReader:
             update,
             time_of(event),
             Outcome.FAILED if failed else Outcome.COMPLETED,
+            event_id=event.event_id,
             failure=failure_from(a.outcome.failure) if failed else None,
             result=() if failed else payloads_of(a.outcome.success),
         )
@@ -431,14 +463,36 @@ class EventReader:
     def _marker_recorded(self, event: Event, a: Attributes) -> None:
         markers.record(self.machine, event, a, time_of(event))
 
+    # -- cancellation --------------------------------------------------------------------------
+
+    def _cancel_requested(self, event: Event, step: Step) -> None:
+        step.cancel_requested_at = time_of(event)
+        if self._cancel_effect(step) is CancelEffect.REQUEST:
+            self._cancelled(event, step, in_task=True)
+
+    def _cancel_effect(self, step: Step) -> CancelEffect | None:
+        return self._cancel_effects.get(step.seq) or effect_in_headers(step.headers)
+
+    def _cancelled(self, event: Event, step: Step, *, in_task: bool) -> None:
+        self.machine.step_closed(
+            step, time_of(event), Outcome.CANCELED, event_id=event.event_id, in_task=in_task
+        )
+
+    def _open_child(self, workflow_id: str) -> Step | None:
+        children = (s for s in reversed(self._run.steps) if s.kind is StepKind.CHILD_WORKFLOW)
+        return next((s for s in children if s.id == workflow_id and s.is_open), None)
+
     # -- common --------------------------------------------------------------------------------
 
     def _schedule(self, event: Event, kind: StepKind, name: str, id_in_history: str) -> Step:
         step = Step(kind, name, id_in_history, 0, 0, time_of(event), event.event_id)
         step.summary = text_of(event.user_metadata.summary)
-        for marker in event.event_group_markers:
-            step.caused_by_event_id = marker.inbound_event.id or step.caused_by_event_id
-            step.caused_by_update_id = marker.inbound_update.id or step.caused_by_update_id
+        # SDKs before 1.33 do not know the field.
+        for marker in getattr(event, "event_group_markers", ()):
+            cause = marker.inbound_event.inbound_event_id
+            step.caused_by_event_id = cause or step.caused_by_event_id
+            update = marker.inbound_update.inbound_update_id
+            step.caused_by_update_id = update or step.caused_by_update_id
         self._steps[event.event_id] = step
         return self.machine.step_scheduled(step)
 
@@ -489,7 +543,6 @@ _NOTED = frozenset(
         "WORKFLOW_PROPERTIES_MODIFIED_EXTERNALLY",
         "ACTIVITY_PROPERTIES_MODIFIED_EXTERNALLY",
         "WORKFLOW_EXECUTION_OPTIONS_UPDATED",
-        "NEXUS_OPERATION_CANCEL_REQUEST_COMPLETED",
         "NEXUS_OPERATION_CANCEL_REQUEST_FAILED",
         "WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED",
     }

@@ -6,8 +6,14 @@ import re
 from hashlib import blake2b
 from typing import Any
 
-from tracer.model.enums import RETRY_STATE, TIMEOUT_TYPE, name_of
-from tracer.model.words import Failure, TaskFailureKind
+from tracer.model.enums import (
+    CHILD_START_FAILED_CAUSE,
+    EXTERNAL_FAILED_CAUSE,
+    RETRY_STATE,
+    TIMEOUT_TYPE,
+    name_of,
+)
+from tracer.model.words import Failure, Outcome, TaskFailureKind
 
 _BENIGN = 1
 """`temporal.api.enums.v1.APPLICATION_ERROR_CATEGORY_BENIGN`."""
@@ -76,6 +82,32 @@ def _type(which: str | None, info: Any) -> str:
             return f"{info.service}/{info.operation}"
         case _:
             return ""
+
+
+def child_start_failure(cause: int) -> Failure:
+    """Why a child workflow did not start, from the server's cause; the SDK's has its numbers."""
+    return Failure("child_start", name_of(CHILD_START_FAILED_CAUSE, cause), "")
+
+
+def external_failure(cause: int, message: str = "") -> Failure:
+    """Why a signal or cancel request did not reach another workflow, from the server's cause.
+
+    Before 1.31 the SDK tells a worker the cause in words only.
+    """
+    if not cause and "not found" in message:
+        cause = 2 if "namespace" in message.lower() else 1
+    return Failure("external", name_of(EXTERNAL_FAILED_CAUSE, cause), "")
+
+
+def child_failure(outcome: Outcome, failure: Failure | None) -> Failure | None:
+    """How a child workflow failed; of a timeout and a termination a history tells no more."""
+    match outcome:
+        case Outcome.TIMED_OUT:
+            return Failure("timeout", "START_TO_CLOSE", "Child workflow timed out")
+        case Outcome.TERMINATED:
+            return Failure("terminated", "", "Child workflow was terminated")
+        case _:
+            return failure
 
 
 _MASKS = (

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from tracer.identity import RunKey
 from tracer.model.failures import task_failure_kind
 from tracer.model.payloads import size_of_all
+from tracer.model.waits import Waits, Waker
 from tracer.model.words import (
     Attempt,
     AttemptSource,
@@ -27,7 +28,6 @@ from tracer.model.words import (
     Step,
     StepKind,
     Update,
-    Wait,
     WokenBy,
     WorkflowTask,
 )
@@ -35,18 +35,25 @@ from tracer.model.words import (
 _PASSIVE = frozenset({StepKind.TIMER})
 """Open steps that do not keep a run busy: it stands still while only these are open."""
 
+_COUNTED_AS = {StepKind.CANCEL_EXTERNAL: StepKind.SIGNAL_EXTERNAL}
+"""Steps that spans of one kind stand for share their occurrences, or they would share ids."""
+
 
 class RunMachine:
     """Builds the model of one run. Feed it facts in the order in which they happened."""
 
     def __init__(self, key: RunKey) -> None:
         self.run = Run(key)
-        self._open: dict[tuple[StepKind, str], Step] = {}
+        self.backing_off: dict[tuple[str, int], Step] = {}
+        """Local activities that wait for a timer and their next try, by type and first time."""
+        self._open: dict[int, Step] = {}
+        """By their place among the steps: ids may be in use twice at a time."""
         self._occurrences: Counter[tuple[str, str]] = Counter()
         self._updates: dict[str, Update] = {}
         self._step_count = 0
-        self._idle_since: tuple[int, int | None] | None = None
-        self._unexplained: Wait | None = None
+        self._waits = Waits(self.run.waits, self._stands_still, self._limit_label)
+        self._told_until = 0
+        """The last event that a completed task has seen or made."""
 
     # -- steps ---------------------------------------------------------------------------------
 
@@ -54,15 +61,18 @@ class RunMachine:
         """The workflow asked for something. Sets the step's `seq` and `occurrence`."""
         self._step_count += 1
         step.seq = self._step_count
-        step.occurrence = self._occurrence(step.kind, step.id)
-        self._unexplained = None
+        step.occurrence = self._occurrence(_COUNTED_AS.get(step.kind, step.kind), step.id)
+        self._waits.step_asked()
         self.run.steps.append(step)
-        self._open[step.kind, step.id] = step
+        self._open[step.seq] = step
         return step
 
     def step_withdrawn(self, step: Step) -> None:
-        """The workflow changed its mind before anybody heard of the step."""
-        self._open.pop((step.kind, step.id), None)
+        """The workflow changed its mind before anybody heard of the step: it never was."""
+        self._open.pop(step.seq, None)
+        key = _COUNTED_AS.get(step.kind, step.kind), step.id
+        if self._occurrences[key] == step.occurrence:
+            self._occurrences[key] -= 1
 
     def step_started(
         self,
@@ -102,14 +112,20 @@ class RunMachine:
         retry_state: str = "",
         in_task: bool = False,
     ) -> None:
-        """The step was answered. A second answer to the same step is ignored.
+        """The step was answered. A second answer changes what is known of its last attempt only.
 
         `in_task` says that the answer came in a workflow task, from the workflow itself (a timer
         that it cancelled) or its worker (a local activity): nothing woke the run.
         """
+        # A step can time out between two tries: the last known try then failed long before.
+        if step.attempts and step.attempts[-1].outcome is None and not in_task:
+            last = step.attempts[-1]
+            last.ended_at, last.outcome, last.failure = at, outcome, failure
         if step.outcome is not None:
             return
-        if not in_task:
+        if in_task:
+            self._told_until = max(self._told_until, event_id or 0)
+        else:
             self._end_wait_by_answer(step, at, event_id)
         step.outcome = outcome
         step.closed_at = at
@@ -118,17 +134,14 @@ class RunMachine:
         step.result = result
         step.result_bytes = size_of_all(result)
         step.retry_state = retry_state
-        self._open.pop((step.kind, step.id), None)
-        # A step can time out between two tries: the last known try then failed long before.
-        if step.attempts and step.attempts[-1].outcome is None:
-            last = step.attempts[-1]
-            last.ended_at, last.outcome, last.failure = at, outcome, failure
+        self._open.pop(step.seq, None)
 
     def _end_wait_by_answer(self, step: Step, at: int, event_id: int | None) -> None:
         if step.kind is StepKind.TIMER:
-            self._wake(at, event_id, WokenBy.TIMER, step.name, label=step.summary)
+            waker = Waker(WokenBy.TIMER, step.name, label=step.summary)
+            self._waits.woken(at, event_id, waker)
         else:
-            self._stir(at, event_id)
+            self._waits.stirred(at, event_id)
 
     # -- messages ------------------------------------------------------------------------------
 
@@ -136,14 +149,9 @@ class RunMachine:
         """A signal arrived. Sets its `occurrence`."""
         signal.occurrence = self._occurrence("signal", signal.name)
         self.run.signals.append(signal)
-        self._wake(
-            signal.at,
-            signal.event_id,
-            WokenBy.SIGNAL,
-            signal.name,
-            identity=signal.identity,
-            is_human=not signal.from_workflow_id,
-        )
+        is_human = not signal.from_workflow_id
+        waker = Waker(WokenBy.SIGNAL, signal.name, signal.identity, is_human=is_human)
+        self._waits.woken(signal.at, signal.event_id, waker)
         return signal
 
     def update(self, update_id: str, name: str = "") -> Update:
@@ -159,17 +167,16 @@ class RunMachine:
     def update_admitted(self, update: Update, at: int, event_id: int | None = None) -> None:
         """The update reached the run; its validator has not judged it yet."""
         update.admitted_at = at
-        self._wake(at, event_id, WokenBy.UPDATE, update.name, update.identity, is_human=True)
+        self._waits.woken(at, event_id, _update_waker(update))
 
     def update_accepted(self, update: Update, at: int, event_id: int | None = None) -> None:
         """A validator let the update pass and its handler began."""
         update.accepted_at = at
         update.accepted_event_id = event_id
-        if self._unexplained is not None:
-            # Most updates reach a run with no event of their own: the scheduling of a workflow
-            # task ended the wait, and only now is it known why.
-            _explain(self._unexplained, WokenBy.UPDATE, update.name, update.identity, is_human=True)
-            self._unexplained = None
+        self._told_until = max(self._told_until, event_id or 0)
+        # Most updates reach a run with no event of their own: the scheduling of a workflow task
+        # ended the wait, and only now is it known why.
+        self._waits.explained(_update_waker(update))
 
     def update_completed(
         self,
@@ -177,11 +184,14 @@ class RunMachine:
         at: int,
         outcome: Outcome,
         *,
+        event_id: int | None = None,
         failure: Failure | None = None,
         result: Sequence[Payload] = (),
     ) -> None:
         """The update's handler ended, or its validator refused it."""
         update.completed_at = at
+        update.completed_event_id = event_id
+        self._told_until = max(self._told_until, event_id or 0)
         update.outcome = outcome
         update.failure = failure
         update.result = result
@@ -189,7 +199,7 @@ class RunMachine:
     def cancel_requested(self, at: int, event_id: int | None = None, identity: str = "") -> None:
         """Somebody asked the run to cancel itself."""
         self.run.cancel_requested_at = at
-        self._wake(at, event_id, WokenBy.CANCEL_REQUEST, "cancel", identity)
+        self._waits.woken(at, event_id, Waker(WokenBy.CANCEL_REQUEST, "cancel", identity))
 
     def patch_taken(self, patch: Patch) -> None:
         """The code took a `patched()` branch."""
@@ -197,17 +207,20 @@ class RunMachine:
 
     # -- workflow tasks ------------------------------------------------------------------------
 
-    def task_scheduled(self, task: WorkflowTask) -> WorkflowTask:
-        """The server has work for the workflow code."""
+    def task_scheduled(self, task: WorkflowTask, *, goes_on: bool = False) -> WorkflowTask:
+        """The server has work for the workflow code.
+
+        `goes_on` says that this is a further piece of the task before: workers see one in several.
+        """
         self.run.tasks.append(task)
-        self._stir(task.scheduled_at, task.scheduled_event_id)
+        self._waits.task_scheduled(task, goes_on=goes_on)
         return task
 
     def task_completed(self, task: WorkflowTask, at: int, event_id: int | None = None) -> None:
         """The code ran and issued its commands."""
         task.closed_at, task.closed_event_id, task.outcome = at, event_id, Outcome.COMPLETED
-        # Whether the run stands still from here on shows when the commands of this task are in.
-        self._idle_since = (at, event_id)
+        self._told_until = max(self._told_until, event_id or 0)
+        self._waits.task_completed(task, at, event_id)
 
     def task_failed(
         self,
@@ -225,6 +238,20 @@ class RunMachine:
         if outcome is Outcome.FAILED:
             task.failure_kind = task_failure_kind(cause, failure)
 
+    def reset_here(self) -> None:
+        """Everything that tasks have dealt with so far happened in the run before the reset."""
+        run, until = self.run, self._told_until
+        for step in run.steps:
+            step.is_inherited = _is_before(step.closed_event_id, until)
+        for wait in run.waits:
+            wait.is_inherited = _is_before(wait.closed_event_id, until)
+        for signal in run.signals:
+            signal.is_inherited = _is_before(signal.event_id, until)
+        for update in run.updates:
+            update.is_inherited = _is_before(update.completed_event_id, until)
+        for task in run.tasks:
+            task.is_inherited = True
+
     # -- the end -------------------------------------------------------------------------------
 
     def closed(
@@ -241,16 +268,15 @@ class RunMachine:
         """The run ended. Steps that are still open stay without outcome: nobody answered them."""
         run = self.run
         if status in (RunStatus.TERMINATED, RunStatus.TIMED_OUT):
-            self._wake(at, event_id, WokenBy.RUN_CLOSED, status.value, identity)
-        self._idle_since = None
+            self._waits.woken(at, event_id, Waker(WokenBy.RUN_CLOSED, status.value, identity))
+        self._waits.run_closed()
         run.status, run.closed_at, run.failure = status, at, failure
         run.result, run.result_bytes = result, size_of_all(result)
         run.close_reason, run.close_identity = reason, identity
 
     def finish(self) -> Run:
         """The last call: no more facts will come. An open run that stands still is waiting."""
-        if self._idle_since is not None and self._stands_still():
-            self._open_wait()
+        self._waits.finish()
         return self.run
 
     # -- waits ---------------------------------------------------------------------------------
@@ -258,71 +284,21 @@ class RunMachine:
     def _stands_still(self) -> bool:
         return not any(step.kind not in _PASSIVE for step in self._open.values())
 
-    def _open_wait(self) -> Wait:
-        assert self._idle_since is not None
-        wait = self._unexplained
-        if wait is not None:
-            # Nothing that a history shows came of the task that ended it: the wait goes on.
-            wait.closed_at = wait.closed_event_id = wait.woken_by = None
-        else:
-            wait = Wait(self._occurrence("wait", ""), *self._idle_since)
-            self.run.waits.append(wait)
-        wait.label = self._limit_label()
-        self._idle_since = self._unexplained = None
-        return wait
-
     def _limit_label(self) -> str:
         labels = (s.summary for s in self._open.values() if s.kind in _PASSIVE and s.summary)
         return next(labels, "")
-
-    def _end_wait(self, at: int, event_id: int | None) -> Wait | None:
-        if self._idle_since is None:
-            return None
-        # A message that came while the code ran carries a time before the task's completion: the
-        # run did not stand still for it.
-        if at <= self._idle_since[0] or not self._stands_still():
-            self._idle_since = None
-            return None
-        wait = self._open_wait()
-        # A wait that goes on may have begun after a message of an earlier time.
-        wait.closed_at = max(at, wait.opened_at)
-        wait.closed_event_id, wait.woken_by = event_id, WokenBy.UNKNOWN
-        return wait
-
-    def _stir(self, at: int, event_id: int | None) -> None:
-        """Something happened that ends a wait without telling why."""
-        wait = self._end_wait(at, event_id)
-        if wait is not None:
-            self._unexplained = wait
-
-    def _wake(
-        self,
-        at: int,
-        event_id: int | None,
-        by: WokenBy,
-        name: str,
-        identity: str = "",
-        *,
-        label: str = "",
-        is_human: bool = False,
-    ) -> None:
-        """Something happened that ends a wait and explains it."""
-        wait = self._end_wait(at, event_id)
-        if wait is None:
-            return
-        self._unexplained = None
-        _explain(wait, by, name, identity, is_human=is_human)
-        wait.label = label or wait.label
 
     def _occurrence(self, kind: str, id_in_history: str) -> int:
         self._occurrences[kind, id_in_history] += 1
         return self._occurrences[kind, id_in_history]
 
 
-def _explain(wait: Wait, by: WokenBy, name: str, identity: str, *, is_human: bool = False) -> None:
-    wait.woken_by, wait.woken_by_name, wait.woken_by_identity = by, name, identity
-    wait.is_human = is_human
-    wait.label = wait.label or name
+def _update_waker(update: Update) -> Waker:
+    return Waker(WokenBy.UPDATE, update.name, update.identity, is_human=True)
+
+
+def _is_before(event_id: int | None, until: int) -> bool:
+    return event_id is not None and event_id <= until
 
 
 def _outcome_of(failure: Failure) -> Outcome:

@@ -42,24 +42,18 @@ def record(machine: RunMachine, event: Any, a: Any, at: int) -> None:
 def _local_activity(machine: RunMachine, event: Any, a: Any, at: int) -> None:
     data = _data(a)
     failure = failure_from(a.failure)
-    activity_id = _first(data, "activity_id", "ActivityID", "activityId", default=event.event_id)
-    step = Step(
-        StepKind.LOCAL_ACTIVITY,
-        _first(data, "activity_type", "ActivityType", "type"),
-        activity_id,
-        0,
-        0,
-        _scheduled_at(machine, data, at),
-        event.event_id,
-    )
-    machine.step_scheduled(step)
     number = data.get("attempt", data.get("Attempt", 1))
-    step.attempt_count = number if isinstance(number, int) and number > 0 else 1
-    outcome = _outcome(failure)
-    ended_at = _time(data.get("complete_time"), at)
-    step.attempts.append(
-        Attempt(step.attempt_count, AttemptSource.HISTORY, None, ended_at, outcome, failure)
-    )
+    number = number if isinstance(number, int) and number > 0 else 1
+    first_try = str(data.get("activity_type")), _time(data.get("original_schedule_time"), 0)
+    # The try before this one has backed off: the step goes on.
+    known = machine.backing_off.pop(first_try, None) if number > 1 else None
+    step = known or _new_local_activity(machine, event, data, at)
+    ended_at, outcome = _time(data.get("complete_time"), at), _outcome(failure)
+    step.attempt_count = number
+    step.attempts.append(Attempt(number, AttemptSource.HISTORY, None, ended_at, outcome, failure))
+    if isinstance(data.get("backoff"), dict):
+        machine.backing_off[first_try] = step
+        return
     machine.step_closed(
         step,
         ended_at,
@@ -69,6 +63,19 @@ def _local_activity(machine: RunMachine, event: Any, a: Any, at: int) -> None:
         result=_detail(a, "result"),
         in_task=True,
     )
+
+
+def _new_local_activity(machine: RunMachine, event: Any, data: dict[str, Any], at: int) -> Step:
+    step = Step(
+        StepKind.LOCAL_ACTIVITY,
+        _first(data, "activity_type", "ActivityType", "type"),
+        _first(data, "activity_id", "ActivityID", "activityId", default=event.event_id),
+        0,
+        0,
+        _scheduled_at(machine, data, at),
+        event.event_id,
+    )
+    return machine.step_scheduled(step)
 
 
 def _scheduled_at(machine: RunMachine, data: dict[str, Any], at: int) -> int:

@@ -99,9 +99,11 @@ class Failure:
 
     kind: str
     """`application`, `timeout`, `canceled`, `terminated`, `server`, `activity`, `child_workflow`,
-    `nexus_operation`, `nexus_handler`, `reset`, or `unknown`."""
+    `nexus_operation`, `nexus_handler`, `reset`, or `unknown`. Where a server records a cause
+    instead of a failure: `child_start`, `external`."""
     type: str
-    """The exception's class for an application failure, the timeout's type for a timeout."""
+    """The exception's class for an application failure, the timeout's type for a timeout, the
+    server's cause."""
     message: str
     stack_trace: str = ""
     source: str = ""
@@ -213,6 +215,8 @@ class Step:
     caused_by_event_id: int | None = None
     """The signal or update event whose handler asked for it, where the server recorded that."""
     caused_by_update_id: str = ""
+    is_inherited: bool = False
+    """It ended in the run that this one was reset from; the history of this run repeats it."""
 
     @property
     def is_open(self) -> bool:
@@ -235,6 +239,8 @@ class Signal:
     headers: Mapping[str, Payload] = field(default_factory=dict)
     from_workflow_id: str = ""
     """Set when another workflow sent it."""
+    is_inherited: bool = False
+    """The run that this one was reset from has handled it."""
 
 
 @dataclass(slots=True)
@@ -247,6 +253,7 @@ class Update:
     accepted_at: int | None = None
     completed_at: int | None = None
     accepted_event_id: int | None = None
+    completed_event_id: int | None = None
     outcome: Outcome | None = None
     """`None` while its handler runs. Servers do not record rejections, so histories seldom show
     `rejected`."""
@@ -255,6 +262,8 @@ class Update:
     input: Sequence[Payload] = NO_PAYLOADS
     result: Sequence[Payload] = NO_PAYLOADS
     headers: Mapping[str, Payload] = field(default_factory=dict)
+    is_inherited: bool = False
+    """It ended in the run that this one was reset from."""
 
 
 @dataclass(slots=True)
@@ -266,6 +275,8 @@ class Wait:
     opened_at: int
     opened_event_id: int | None = None
     """The `WORKFLOW_TASK_COMPLETED` after which nothing was left to do."""
+    task_event_id: int = 0
+    """The `WORKFLOW_TASK_STARTED` of that task, which its worker knows too; 0 if there is none."""
     closed_at: int | None = None
     closed_event_id: int | None = None
     woken_by: WokenBy | None = None
@@ -277,6 +288,8 @@ class Wait:
     """What it waited for: the summary of the timer that limits it, else what woke it."""
     is_human: bool = False
     """A client's signal or update ended it: a person's answer as far as a history can tell."""
+    is_inherited: bool = False
+    """It ended in the run that this one was reset from."""
 
     @property
     def duration_ns(self) -> int | None:
@@ -291,6 +304,8 @@ class WorkflowTask:
     scheduled_at: int
     scheduled_event_id: int | None = None
     started_at: int | None = None
+    started_event_id: int | None = None
+    """The length of the history that the worker got: how a worker knows the task."""
     closed_at: int | None = None
     closed_event_id: int | None = None
     attempt: int = 1
@@ -304,6 +319,8 @@ class WorkflowTask:
     build_id: str = ""
     history_size_bytes: int | None = None
     suggest_continue_as_new: bool = False
+    is_inherited: bool = False
+    """It was a task of the run that this one was reset from."""
 
 
 @dataclass(frozen=True, slots=True)

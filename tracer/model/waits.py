@@ -1,0 +1,173 @@
+"""When a run stood still, and what woke it.
+
+A run stands still from the end of a workflow task until something happens, if no step is at work
+meanwhile. Worker and history have to find the same waits, and a worker knows less: it sees neither
+the times of messages nor the tasks that changed nothing. So a wait is named after the task that it
+followed, its length is judged by the starts of tasks, which both know to the nanosecond, and a
+signal counts as what woke the run before a timer that fired in the same pause, because a worker
+gets signals first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tracer.model.words import Wait, WokenBy, WorkflowTask
+
+SHORTEST_NS: Final = 100_000_000
+"""Start to start; what follows sooner came while the code of the task before it still ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waker:
+    """What ended a wait."""
+
+    by: WokenBy
+    name: str
+    identity: str = ""
+    label: str = ""
+    """What the run waited for, where the waker tells."""
+    is_human: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """The time since a task completed, in which the run may stand still."""
+
+    opened_at: int
+    opened_event_id: int | None
+    task_event_id: int
+    task_started_at: int
+
+
+class Waits:
+    """Finds the waits of one run."""
+
+    def __init__(
+        self,
+        found: list[Wait],
+        stands_still: Callable[[], bool],
+        limit_label: Callable[[], str],
+    ) -> None:
+        """Start with a run that has not done anything.
+
+        Args:
+            found: Where waits go, in order.
+            stands_still: Whether only timers and messages could move the run.
+            limit_label: The summary of an open timer, empty if none has one.
+        """
+        self._found = found
+        self._stands_still = stands_still
+        self._limit_label = limit_label
+        self._count = 0
+        self._pause: _Pause | None = None
+        self._wait_since = 0
+        """Start of the task that the present wait follows."""
+        self._limit = ""
+        """The label of the present wait as it opened."""
+        self._unexplained: Wait | None = None
+        """Ended by a task whose reason is not known yet."""
+        self._ended: Wait | None = None
+        """Ended since the last task completed."""
+        self._is_short = False
+
+    def task_completed(self, task: WorkflowTask, at: int, event_id: int | None) -> None:
+        """The code ran: a pause begins, if the commands of the task start nothing."""
+        started_at = task.started_at or task.scheduled_at
+        wait, self._ended = self._ended, None
+        if wait is not None:
+            self._is_short = started_at - self._wait_since < SHORTEST_NS
+            if wait is not self._unexplained:
+                self._drop_if_short(wait)
+        self._pause = _Pause(at, event_id, task.started_event_id or 0, started_at)
+
+    def task_scheduled(self, task: WorkflowTask, *, goes_on: bool = False) -> None:
+        """The server has work for the code: why may show later."""
+        # A worker asks for the next task at once if a local activity is still at work, of which a
+        # history tells nothing else.
+        at_once = self._pause is not None and task.scheduled_at <= self._pause.opened_at
+        if goes_on or at_once:
+            self._pause = None
+            return
+        self.stirred(task.scheduled_at, task.scheduled_event_id)
+
+    def step_asked(self) -> None:
+        """The code asked for something: a task without a known reason had one."""
+        wait, self._unexplained = self._unexplained, None
+        if wait is not None:
+            self._drop_if_short(wait)
+
+    def stirred(self, at: int, event_id: int | None) -> None:
+        """Something happened that ends a wait without telling why."""
+        wait = self._end(at, event_id)
+        if wait is not None:
+            self._unexplained = wait
+
+    def woken(self, at: int, event_id: int | None, waker: Waker) -> None:
+        """Something happened that ends a wait and explains it."""
+        # What comes between the scheduling of a task and its start may explain that task.
+        wait = self._end(at, event_id) or self._unexplained or self._outranked(waker)
+        if wait is None:
+            return
+        self._unexplained = None
+        self._explain(wait, waker)
+
+    def explained(self, waker: Waker) -> None:
+        """The task under way turns out to be there for an update."""
+        wait, self._unexplained = self._unexplained, None
+        if wait is not None:
+            self._explain(wait, waker)
+            self._drop_if_short(wait)
+
+    def run_closed(self) -> None:
+        """Nothing wakes the run any more."""
+        self._pause = None
+
+    def finish(self) -> None:
+        """No more facts will come: an open run that stands still is waiting."""
+        ended = self._ended
+        if ended is not None and ended.closed_at == ended.opened_at:
+            # No task followed that could tell: the message came while the code ran.
+            self._found.remove(ended)
+        if self._pause is not None and self._stands_still():
+            self._open(self._pause)
+
+    def _end(self, at: int, event_id: int | None) -> Wait | None:
+        pause, self._pause = self._pause, None
+        if pause is None or not self._stands_still():
+            return None
+        wait = self._ended = self._open(pause)
+        # A message that came while the code ran carries an earlier time than the pause.
+        wait.closed_at, wait.closed_event_id = max(at, wait.opened_at), event_id
+        wait.woken_by = WokenBy.UNKNOWN
+        return wait
+
+    def _open(self, pause: _Pause) -> Wait:
+        wait, self._unexplained = self._unexplained, None
+        if wait is not None:
+            # Nothing that a history shows came of the task that ended it: the wait goes on.
+            wait.closed_at = wait.closed_event_id = wait.woken_by = None
+        else:
+            self._count += 1
+            wait = Wait(self._count, pause.opened_at, pause.opened_event_id, pause.task_event_id)
+            self._wait_since = pause.task_started_at
+            self._found.append(wait)
+        wait.label = self._limit = self._limit_label()
+        return wait
+
+    def _outranked(self, waker: Waker) -> Wait | None:
+        ended = self._ended
+        if ended is None or waker.by is not WokenBy.SIGNAL:
+            return None
+        return None if ended.woken_by is WokenBy.SIGNAL else ended
+
+    def _explain(self, wait: Wait, waker: Waker) -> None:
+        wait.woken_by, wait.woken_by_name = waker.by, waker.name
+        wait.woken_by_identity, wait.is_human = waker.identity, waker.is_human
+        wait.label = waker.label or self._limit or waker.name
+
+    def _drop_if_short(self, wait: Wait) -> None:
+        if self._is_short and wait in self._found:
+            self._found.remove(wait)
