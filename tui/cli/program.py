@@ -33,6 +33,9 @@ COMMANDS = {
     "import": Entry("tui.cli.commands.import_", "Read histories from files into a warehouse."),
     "export": Entry("tui.cli.commands.export", "Fetch histories from a server."),
     "collect": Entry("tui.cli.commands.collect", "Receive spans over OTLP into a warehouse."),
+    "backfill": Entry(
+        "tui.cli.commands.backfill", "Send the spans that histories tell of over OTLP."
+    ),
     "runs": Entry("tui.cli.commands.runs", "List runs."),
     "show": Entry("tui.cli.commands.show", "Show one run: steps, attempts, failures, waits."),
     "sql": Entry("tui.cli.commands.sql", "Ask the warehouse with SQL, read-only."),
