@@ -6,15 +6,13 @@ one that exports synchronously would block a workflow task, or open files in its
 
 from __future__ import annotations
 
-import queue
 import threading
-import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Final
 
-from opentelemetry import metrics, trace
+from opentelemetry import context, metrics, trace
 from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
@@ -27,7 +25,7 @@ from tracer._meters import Meters
 from tracer._otel import otel_kind, parent_context, span_context
 from tracer._outbox import Item, Outbox, OverdueSpan
 from tracer.context import SpanRef
-from tracer.genai import using_providers
+from tracer.genai._providers import Chosen
 from tracer.names import TRACER_NAME
 from tracer.spans import SpanRecord
 
@@ -38,7 +36,11 @@ _REMEMBERED: Final = 10_000
 """Spans of kinds that may come up again, whose ids are remembered."""
 
 _POLL_SECONDS: Final = 0.25
-"""How often the thread looks for spans that have waited long enough."""
+"""How often the thread looks for spans. Waking it for each one would make it take the interpreter
+from the workflows once for each."""
+
+_WAKE_AT: Final = 1_000
+"""So many records wake it at once."""
 
 
 class _GivenIds(IdGenerator):
@@ -57,6 +59,24 @@ class _GivenIds(IdGenerator):
         return int(self._given.trace_id)
 
 
+class _Around(AbstractContextManager[None]):
+    """`trace.use_span` and `using_providers` in one: both are generators, which cost more."""
+
+    __slots__ = ("_before", "_chosen", "_providers", "_span")
+
+    def __init__(self, span: trace.Span, chosen: Chosen) -> None:
+        self._span = span
+        self._chosen = chosen
+
+    def __enter__(self) -> None:
+        self._before = context.attach(trace.set_span_in_context(self._span))
+        self._providers = self._chosen.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self._chosen.leave(self._providers)
+        context.detach(self._before)
+
+
 class Emitter:
     """Turns records into spans and metrics of the given, or the global, providers."""
 
@@ -69,11 +89,13 @@ class Emitter:
         self.guard = guard or Guard()
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
+        self._chosen = Chosen(tracer_provider, meter_provider, self.guard)
         self._ids = _GivenIds()
         self._tracer: trace.Tracer | None = None
         self._client_tracer: trace.Tracer | None = None
         self._meters: Meters | None = None
-        self._queue: queue.Queue[Item] = queue.Queue(_QUEUE_SIZE)
+        self._queue: deque[Item | threading.Event] = deque()
+        self._wake = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.dropped = 0
@@ -102,9 +124,9 @@ class Emitter:
             self._client_tracer = provider.get_tracer(f"{TRACER_NAME}.client")
         return self._client_tracer
 
-    def providers_in_use(self) -> AbstractContextManager[None]:
-        """Inside, `llm_call` and `tool_call` use the providers of this emitter."""
-        return using_providers(self._tracer_provider, self._meter_provider, guard=self.guard)
+    def around(self, span: trace.Span) -> AbstractContextManager[None]:
+        """Inside, the span is current, and `llm_call` and `tool_call` use our providers."""
+        return _Around(span, self._chosen)
 
     @property
     def meters(self) -> Meters:
@@ -130,10 +152,13 @@ class Emitter:
     def emit(self, item: Item) -> None:
         """Queue a finished span. Never blocks; counts what does not fit."""
         self._ensure_thread()
-        try:
-            self._queue.put_nowait(item)
-        except queue.Full:
+        waiting = len(self._queue)
+        if waiting >= _QUEUE_SIZE:
             self.dropped += 1
+            return
+        self._queue.append(item)
+        if waiting >= _WAKE_AT:
+            self._wake.set()
 
     def emit_once(self, record: SpanRecord) -> None:
         """Queue a span that a retried task may tell again; from the second time on, count it."""
@@ -187,16 +212,15 @@ class Emitter:
     def flush(self, timeout_seconds: float = 10.0) -> bool:
         """Wait until all held and queued spans are ended; whether that came in time."""
         self.outbox.release_all()
-        deadline = time.monotonic() + timeout_seconds
-        with self._queue.all_tasks_done:
-            while self._queue.unfinished_tasks:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    return False
-                self._queue.all_tasks_done.wait(remaining)
-        return True
+        self._ensure_thread()
+        done = threading.Event()
+        self._queue.append(done)
+        self._wake.set()
+        return done.wait(timeout_seconds)
 
     def _ensure_thread(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
@@ -206,14 +230,16 @@ class Emitter:
 
     def _work(self) -> None:
         while True:
+            self._wake.wait(_POLL_SECONDS)
+            self._wake.clear()
             self.outbox.release_due()
-            try:
-                item = self._queue.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
-                continue
-            with self.guard.shielded("emitting a span"):
-                self._finish(item)
-            self._queue.task_done()
+            while self._queue:
+                item = self._queue.popleft()
+                if isinstance(item, threading.Event):
+                    item.set()
+                    continue
+                with self.guard.shielded("emitting a span"):
+                    self._finish(item)
 
     def _finish(self, item: Item) -> None:
         record = item.record if isinstance(item, OverdueSpan) else item

@@ -23,10 +23,15 @@ class Guard:
         """The first error of each place."""
         self.count = 0
         self._lock = threading.Lock()
+        self._shields: dict[str, _Shield] = {}
 
     def shielded(self, place: str) -> AbstractContextManager[None, bool]:
         """A context that swallows what goes wrong inside, but lets pass what stops the process."""
-        return _Shield(self, place)
+        # A shield has no state of its own: one serves all threads.
+        shield = self._shields.get(place)
+        if shield is None:
+            shield = self._shields[place] = _Shield(self, place)
+        return shield
 
     def note(self, place: str, error: Exception) -> None:
         """Count an error of the tracer; log it if it is the first of its place."""

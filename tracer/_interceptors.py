@@ -188,15 +188,7 @@ class _ActivityInbound(temporalio.worker.ActivityInboundInterceptor):
             attempt = _Attempt(temporalio.activity.info(), input.headers, self._emitter)
         if attempt is None:
             return await super().execute_activity(input)
-        with (
-            trace.use_span(
-                attempt.span,
-                end_on_exit=False,
-                record_exception=False,
-                set_status_on_exception=False,
-            ),
-            self._emitter.providers_in_use(),
-        ):
+        with self._emitter.around(attempt.span):
             try:
                 result = await super().execute_activity(input)
             except BaseException as error:

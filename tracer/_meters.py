@@ -61,8 +61,8 @@ class Meters:
 
 
 def _labels(metric: Metric, record: SpanRecord) -> dict[str, str | int | float | bool]:
-    found = ((str(key), record.attributes.get(str(key))) for key in metric.attributes)
-    return {key: value for key, value in found if value is not None}
+    found = record.attributes
+    return {key: found[key] for key in metric.attributes if key in found}
 
 
 def _counter(meter: Meter, metric: Metric) -> Counter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from opentelemetry import trace
@@ -26,6 +27,7 @@ def span_context(ref: SpanRef, *, sampled: bool = True, remote: bool = True) -> 
     return SpanContext(ref.trace_id, ref.span_id, is_remote=remote, trace_flags=flags)
 
 
+@lru_cache(maxsize=1024)
 def parent_context(parent: SpanRef | None, *, sampled: bool, remote: bool) -> Context:
     """A context in which new spans hang on `parent`.
 

@@ -33,7 +33,7 @@ def parse_traceparent(text: object) -> SpanRef | None:
     match = _TRACEPARENT.match(text) if isinstance(text, str) else None
     if match is None:
         return None
-    trace, span, flags = (int(group, 16) for group in match.groups())
+    trace, span, flags = int(match[1], 16), int(match[2], 16), int(match[3], 16)
     return SpanRef(trace, span, bool(flags & 1)) if trace and span else None
 
 

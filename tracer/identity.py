@@ -50,7 +50,10 @@ def span_id(run_id: str, kind: str, id_in_history: str, occurrence: int = 1) -> 
             number, the second signal of one name, a timer id used again).
     """
     # Lengths are part of the hash, so that ("a", "bc") and ("ab", "c") differ.
-    parts = (run_id, kind, id_in_history, str(occurrence))
-    text = "".join(f"{len(part)}:{part}" for part in parts)
+    number = str(occurrence)
+    text = (
+        f"{len(run_id)}:{run_id}{len(kind)}:{kind}"
+        f"{len(id_in_history)}:{id_in_history}{len(number)}:{number}"
+    )
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=_SPAN_KEY).digest()
     return int.from_bytes(digest) or 1

@@ -247,6 +247,10 @@ class Metric:
     brief: str
     attributes: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        """Make plain text of the attributes: exporters that check types take no subclass."""
+        object.__setattr__(self, "attributes", tuple(map(str, self.attributes)))
+
 
 RUNS: Final = Metric(
     "retrospan.runs",

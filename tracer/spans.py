@@ -34,6 +34,9 @@ type Value = str | int | float | bool
 UNANSWERED: Final = "unanswered"
 """The outcome of a step that was open when its run ended."""
 
+_PLAIN: Final = {key: key.value for key in A}
+"""Exporters that check types strictly take no subclass of `str`."""
+
 _ERRORS = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
 _FAILED_RUNS = frozenset({RunStatus.FAILED, RunStatus.TIMED_OUT})
 
@@ -74,6 +77,12 @@ class RunSpans:
         self.trace_id = trace_id_of(run.key.run_id, run.headers)
         self.root = SpanRef(self.trace_id, span_id(run.key.run_id, SpanKind.RUN, ""))
         """The run's anchor: parent of everything that the run did."""
+        self._of_run: dict[str, Value] = {
+            A.WORKFLOW_ID.value: run.key.workflow_id,
+            A.RUN_ID.value: run.key.run_id,
+            A.NAMESPACE.value: run.key.namespace,
+            A.WORKFLOW_TYPE.value: run.workflow_type,
+        }
 
     def anchor(self) -> SpanRecord:
         """`run {type}`: exported at once, so that children never miss their parent."""
@@ -255,15 +264,11 @@ class RunSpans:
         )
 
     def _attributes(self, more: dict[A, Value]) -> dict[str, Value]:
-        run = self._run
-        attributes: dict[str, Value] = {
-            A.WORKFLOW_ID: run.key.workflow_id,
-            A.RUN_ID: run.key.run_id,
-            A.NAMESPACE: run.key.namespace,
-            A.WORKFLOW_TYPE: run.workflow_type,
-        }
-        attributes.update({key: value for key, value in more.items() if value != ""})
-        return {str(key): value for key, value in attributes.items()}
+        attributes = dict(self._of_run)
+        for key, value in more.items():
+            if value != "":
+                attributes[_PLAIN[key]] = value
+        return attributes
 
     def _record(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -31,17 +31,28 @@ class Sinks:
 
 
 @dataclass(frozen=True, slots=True)
-class _Chosen:
+class Chosen:
+    """The providers of one worker."""
+
     tracer_provider: trace.TracerProvider | None = None
     meter_provider: metrics.MeterProvider | None = None
     guard: Guard | None = None
+
+    def enter(self) -> Token[Chosen]:
+        """Use them from here on, in this context; give what this returns to `leave`."""
+        return _CHOSEN.set(self)
+
+    @staticmethod
+    def leave(token: Token[Chosen]) -> None:
+        """Use what was used before."""
+        _CHOSEN.reset(token)
 
 
 GUARD: Final = Guard()
 """Counts errors outside any worker of ours."""
 
-_GLOBAL: Final = _Chosen()
-_CHOSEN: Final[ContextVar[_Chosen]] = ContextVar("retrospan-providers", default=_GLOBAL)
+_GLOBAL: Final = Chosen()
+_CHOSEN: Final[ContextVar[Chosen]] = ContextVar("retrospan-providers", default=_GLOBAL)
 _TRACERS: Final[WeakKeyDictionary[trace.TracerProvider, trace.Tracer]] = WeakKeyDictionary()
 
 
@@ -59,11 +70,11 @@ def using_providers(
         meter_provider: Where metrics go; the global provider if left out.
         guard: Counts the errors of the tracer itself.
     """
-    token = _CHOSEN.set(_Chosen(tracer_provider, meter_provider, guard))
+    token = Chosen(tracer_provider, meter_provider, guard).enter()
     try:
         yield
     finally:
-        _CHOSEN.reset(token)
+        Chosen.leave(token)
 
 
 def current_guard() -> Guard:

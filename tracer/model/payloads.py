@@ -41,5 +41,6 @@ def size_of(payload: Payload) -> int:
     Large data may live in an object store: the payload is then a reference that tells the true
     size in `external_payloads`.
     """
-    external = sum(item.size_bytes for item in getattr(payload, "external_payloads", ()))
+    stored = getattr(payload, "external_payloads", ())
+    external = sum(item.size_bytes for item in stored) if stored else 0
     return external or len(payload.data)
