@@ -13,26 +13,49 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tracer._interceptor_form import TracerInterceptor, tracing_runner
     from tracer._otlp import Telemetry, configure_otlp
     from tracer._plugin import TracerPlugin
+    from tracer._temporal_runtime import temporal_runtime
+    from tracer._tenant import TenantOrigin, TenantSource
     from tracer.genai import GenAIEnricher, llm_call, tool_call
+    from tracer.redaction import ContentPolicy, Redaction, redact_exporter
+    from tracer.settings import SpanSettings
 
 __all__ = [
+    "ContentPolicy",
     "GenAIEnricher",
+    "Redaction",
+    "SpanSettings",
     "Telemetry",
+    "TenantOrigin",
+    "TenantSource",
+    "TracerInterceptor",
     "TracerPlugin",
     "configure_otlp",
     "llm_call",
+    "redact_exporter",
+    "temporal_runtime",
     "tool_call",
+    "tracing_runner",
 ]
 
 _HOMES = {
+    "ContentPolicy": "tracer.redaction",
     "GenAIEnricher": "tracer.genai",
-    "llm_call": "tracer.genai",
-    "tool_call": "tracer.genai",
+    "Redaction": "tracer.redaction",
+    "SpanSettings": "tracer.settings",
     "Telemetry": "tracer._otlp",
+    "TenantOrigin": "tracer._tenant",
+    "TenantSource": "tracer._tenant",
+    "TracerInterceptor": "tracer._interceptor_form",
     "TracerPlugin": "tracer._plugin",
     "configure_otlp": "tracer._otlp",
+    "llm_call": "tracer.genai",
+    "redact_exporter": "tracer.redaction",
+    "temporal_runtime": "tracer._temporal_runtime",
+    "tool_call": "tracer.genai",
+    "tracing_runner": "tracer._interceptor_form",
 }
 
 

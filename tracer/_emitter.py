@@ -10,23 +10,28 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import Final, Literal
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.sdk.trace import Tracer
-from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import Link
 from opentelemetry.trace import SpanKind as OTelKind
 from opentelemetry.trace.status import Status, StatusCode
 
 from tracer._guard import Guard
+from tracer._ids import IDS, tracer_of
 from tracer._meters import Meters
 from tracer._otel import otel_kind, parent_context, span_context
 from tracer._outbox import Item, Outbox, OverdueSpan
+from tracer._previous import FailureMemory
+from tracer._tenant import TenantSource
+from tracer._workers import Workers
 from tracer.context import SpanRef
 from tracer.genai._providers import Chosen
 from tracer.names import TRACER_NAME
+from tracer.redaction.content import ContentPolicy
+from tracer.settings import DEFAULT_SETTINGS, SpanSettings
 from tracer.spans import SpanRecord
 
 _QUEUE_SIZE: Final = 10_000
@@ -35,28 +40,15 @@ _QUEUE_SIZE: Final = 10_000
 _REMEMBERED: Final = 10_000
 """Spans of kinds that may come up again, whose ids are remembered."""
 
+type Chains = Literal["linked", "nested"]
+"""What becomes of runs that continue each other: a trace each, or one for all."""
+
 _POLL_SECONDS: Final = 0.25
 """How often the thread looks for spans. Waking it for each one would make it take the interpreter
 from the workflows once for each."""
 
 _WAKE_AT: Final = 1_000
 """So many records wake it at once."""
-
-
-class _GivenIds(IdGenerator):
-    """Hands out the ids that the caller set just before, on the same thread."""
-
-    def __init__(self) -> None:
-        self._given = threading.local()
-
-    def give(self, trace_id: int, span_id: int) -> None:
-        self._given.trace_id, self._given.span_id = trace_id, span_id
-
-    def generate_span_id(self) -> int:
-        return int(self._given.span_id)
-
-    def generate_trace_id(self) -> int:
-        return int(self._given.trace_id)
 
 
 class _Around(AbstractContextManager[None]):
@@ -85,12 +77,17 @@ class Emitter:
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
         guard: Guard | None = None,
+        settings: SpanSettings = DEFAULT_SETTINGS,
+        *,
+        nests_chains: bool = False,
     ) -> None:
         self.guard = guard or Guard()
+        self.settings = settings
+        self.nests_chains = nests_chains
+        """Whether a run that another one continues is its parent."""
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
         self._chosen = Chosen(tracer_provider, meter_provider, self.guard)
-        self._ids = _GivenIds()
         self._tracer: trace.Tracer | None = None
         self._client_tracer: trace.Tracer | None = None
         self._meters: Meters | None = None
@@ -99,6 +96,8 @@ class Emitter:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.dropped = 0
+        self.memory = FailureMemory()
+        self.workers = Workers()
         self._told: OrderedDict[int, None] = OrderedDict()
         self.outbox = Outbox(self.emit)
 
@@ -110,9 +109,9 @@ class Emitter:
         """
         if self._tracer is None:
             provider = self._tracer_provider or trace.get_tracer_provider()
-            tracer = provider.get_tracer(TRACER_NAME)
-            if isinstance(tracer, Tracer):
-                tracer.id_generator = self._ids
+            tracer = tracer_of(provider)
+            if isinstance(provider, trace.ProxyTracerProvider):
+                return tracer
             self._tracer = tracer
         return self._tracer
 
@@ -133,7 +132,9 @@ class Emitter:
         """The instruments, made at first use."""
         if self._meters is None:
             provider = self._meter_provider or metrics.get_meter_provider()
-            self._meters = Meters(provider.get_meter(TRACER_NAME), self)
+            tenant = self.settings.tenant
+            by_tenant = tenant is not None and tenant.metric_label
+            self._meters = Meters(provider.get_meter(TRACER_NAME), self, by_tenant=by_tenant)
         return self._meters
 
     def is_sampled(self, trace_id: int, caller: SpanRef | None, name: str) -> bool:
@@ -199,7 +200,7 @@ class Emitter:
         self, record: SpanRecord, *, sampled: bool = True, remote_parent: bool = True
     ) -> trace.Span:
         """Begin a span now, for one that something else will nest under. The caller ends it."""
-        self._ids.give(record.trace_id, record.span_id)
+        IDS.give(record.trace_id, record.span_id)
         return self.tracer.start_span(
             record.name,
             context=parent_context(record.parent, sampled=sampled, remote=remote_parent),
@@ -243,8 +244,33 @@ class Emitter:
 
     def _finish(self, item: Item) -> None:
         record = item.record if isinstance(item, OverdueSpan) else item
+        if not record.sampled:
+            self.meters.observe(record)
+            return
         span = item.span if isinstance(item, OverdueSpan) else self.start(record)
         if record.is_error:
             span.set_status(Status(StatusCode.ERROR, record.status_message))
         span.end(record.end_ns)
         self.meters.observe(record)
+
+
+def emitter_with(
+    tracer_provider: trace.TracerProvider | None,
+    meter_provider: metrics.MeterProvider | None,
+    tenant: TenantSource | None,
+    content: ContentPolicy,
+    chains: Chains,
+) -> Emitter:
+    """An emitter from what users say of it.
+
+    Raises:
+        ValueError: There are no such chains.
+    """
+    if chains not in ("linked", "nested"):
+        raise ValueError(f"chains is {chains!r}; expected 'linked' or 'nested'")
+    return Emitter(
+        tracer_provider,
+        meter_provider,
+        settings=SpanSettings(tenant, content),
+        nests_chains=chains == "nested",
+    )

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
 from tracer import names
 from tracer._guard import Guard
+from tracer._otel import span_context
+from tracer.context import SpanRef
 from tracer.names import Attribute, Metric, SpanKind
 from tracer.spans import SpanRecord
 
@@ -27,7 +31,15 @@ class Losses(Protocol):
 class Meters:
     """Records the metrics that a finished span stands for."""
 
-    def __init__(self, meter: Meter, losses: Losses) -> None:
+    def __init__(self, meter: Meter, losses: Losses, *, by_tenant: bool = False) -> None:
+        """Make the instruments.
+
+        Args:
+            meter: Of the provider that exports them.
+            losses: What the tracer itself lost.
+            by_tenant: Whether each tenant has series of its own.
+        """
+        self._more: tuple[str, ...] = (Attribute.TENANT.value,) if by_tenant else ()
         self._runs = _counter(meter, names.RUNS)
         self._run_duration = _histogram(meter, names.RUN_DURATION)
         self._step_duration = _histogram(meter, names.STEP_DURATION)
@@ -39,30 +51,47 @@ class Meters:
         _observed(meter, names.TRACER_ERRORS, lambda: losses.guard.count)
 
     def observe(self, record: SpanRecord) -> None:
-        """Count and measure one finished span."""
+        """Count and measure one finished span, which becomes the exemplar."""
         seconds = (record.end_ns - record.start_ns) / 1e9
         match record.kind:
             case SpanKind.WORKFLOW:
-                self._runs.add(1, _labels(names.RUNS, record))
-                self._run_duration.record(seconds, _labels(names.RUN_DURATION, record))
+                self._count(self._runs, names.RUNS, record)
+                self._measure(self._run_duration, names.RUN_DURATION, record, seconds)
             case SpanKind.WAIT:
-                self._wait_duration.record(seconds, _labels(names.WAIT_DURATION, record))
+                self._measure(self._wait_duration, names.WAIT_DURATION, record, seconds)
             case SpanKind.TASK_FAILURE:
-                self._task_failures.add(1, _labels(names.TASK_FAILURES, record))
+                self._count(self._task_failures, names.TASK_FAILURES, record)
             case SpanKind.ATTEMPT:
-                self._attempts.add(1, _labels(names.ATTEMPT_COUNT, record))
+                self._count(self._attempts, names.ATTEMPT_COUNT, record)
                 queued = record.attributes.get(Attribute.QUEUE_SECONDS.value)
                 if isinstance(queued, float):
-                    self._queue_time.record(queued, _labels(names.QUEUE_TIME, record))
+                    self._measure(self._queue_time, names.QUEUE_TIME, record, queued)
             case kind if kind in _STEPS:
-                self._step_duration.record(seconds, _labels(names.STEP_DURATION, record))
+                self._measure(self._step_duration, names.STEP_DURATION, record, seconds)
             case _:
                 pass
 
+    def _count(self, counter: Counter, metric: Metric, record: SpanRecord) -> None:
+        counter.add(1, _labels(metric, record, self._more), context=_context(record))
 
-def _labels(metric: Metric, record: SpanRecord) -> dict[str, str | int | float | bool]:
+    def _measure(
+        self, histogram: Histogram, metric: Metric, record: SpanRecord, value: float
+    ) -> None:
+        histogram.record(value, _labels(metric, record, self._more), context=_context(record))
+
+
+def _context(record: SpanRecord) -> Context:
+    """One in which the span is current, so that an exemplar leads to it."""
+    ref = SpanRef(record.trace_id, record.span_id)
+    context = span_context(ref, sampled=record.sampled, remote=False)
+    return trace.set_span_in_context(trace.NonRecordingSpan(context), Context())
+
+
+def _labels(
+    metric: Metric, record: SpanRecord, more: tuple[str, ...] = ()
+) -> dict[str, str | int | float | bool]:
     found = record.attributes
-    return {key: found[key] for key in metric.attributes if key in found}
+    return {key: found[key] for key in (*metric.attributes, *more) if key in found}
 
 
 def _counter(meter: Meter, metric: Metric) -> Counter:

@@ -13,7 +13,11 @@ from opentelemetry.trace import SpanKind as OTelKind
 from tracer.context import SpanRef
 from tracer.names import SpanKind
 
-_KINDS: Final = {SpanKind.ATTEMPT: OTelKind.SERVER, SpanKind.START: OTelKind.CLIENT}
+_KINDS: Final = {
+    SpanKind.ATTEMPT: OTelKind.SERVER,
+    SpanKind.HANDLER: OTelKind.SERVER,
+    SpanKind.START: OTelKind.CLIENT,
+}
 
 
 def otel_kind(kind: SpanKind) -> OTelKind:

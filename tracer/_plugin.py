@@ -10,10 +10,12 @@ from opentelemetry.trace import TracerProvider
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import ReplayerConfig, WorkerConfig
 
-from tracer._emitter import Emitter
+from tracer._emitter import Chains, emitter_with
 from tracer._guard import Guard
-from tracer._interceptors import TracerInterceptor
-from tracer._runner import TracingRunner
+from tracer._interceptors import EmittingInterceptor
+from tracer._sandbox import runner_watched_by
+from tracer._tenant import TenantSource
+from tracer.redaction.content import ContentPolicy
 
 
 class TracerPlugin(SimplePlugin):
@@ -31,17 +33,27 @@ class TracerPlugin(SimplePlugin):
         *,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
+        tenant: TenantSource | None = TenantSource(),  # noqa: B008 - a constant
+        content: ContentPolicy = ContentPolicy(),  # noqa: B008 - a constant
+        chains: Chains = "linked",
     ) -> None:
         """Create the plugin.
 
         Args:
             tracer_provider: Where spans go; the global provider if left out.
             meter_provider: Where metrics go; the global provider if left out.
+            tenant: Where to look for whom a run is for; `None` leaves it out.
+            content: Whose payloads are shown on spans. By default nobody's.
+            chains: A run that continues another one has a trace of its own, linked to that of the
+                other. `"nested"` puts it under the other, in one trace.
+
+        Raises:
+            ValueError: `chains` is something else.
         """
-        self._emitter = Emitter(tracer_provider, meter_provider)
+        self._emitter = emitter_with(tracer_provider, meter_provider, tenant, content, chains)
         super().__init__(
             "retrospan.TracerPlugin",
-            interceptors=[TracerInterceptor(self._emitter)],
+            interceptors=[EmittingInterceptor(self._emitter)],
             run_context=self._flushed,
         )
 
@@ -62,10 +74,9 @@ class TracerPlugin(SimplePlugin):
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
         config = super().configure_worker(config)
-        config["workflow_runner"] = TracingRunner(config["workflow_runner"], self._emitter)
-        config["unsandboxed_workflow_runner"] = TracingRunner(
-            config["unsandboxed_workflow_runner"], self._emitter
-        )
+        self._emitter.workers.add(config)
+        for name in ("workflow_runner", "unsandboxed_workflow_runner"):
+            config[name] = runner_watched_by(self._emitter, config[name])
         return config
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
@@ -81,4 +92,5 @@ class TracerPlugin(SimplePlugin):
         try:
             yield
         finally:
+            await self._emitter.memory.settled()
             self._emitter.flush()

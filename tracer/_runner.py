@@ -7,24 +7,30 @@ delegation: they pass every call on, so that methods which a new SDK adds keep w
 
 from __future__ import annotations
 
-import json
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from temporalio.api.common.v1 import Payload
 from temporalio.worker import WorkflowRunner
 
 from tracer._emitter import Emitter
 from tracer._evictions import EXECUTION_ENDING, REFUSED, eviction_in, failed_task
+from tracer._headers import context_payload, put_context, put_nexus_context, put_tenant
+from tracer._queries import queries_in
+from tracer._tenant import TenantOfRun
 from tracer.context import SpanRef, caller_of
 from tracer.identity import RunKey
 from tracer.model.activations import ActivationReader, Changes, is_about_the_run
 from tracer.model.cancellation import trace_state
-from tracer.names import HEADER, LINK_HEADER
+from tracer.model.words import StepKind
+from tracer.names import LINK_HEADER
 from tracer.spans import RunSpans
 
 if TYPE_CHECKING:
     from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
+
+
+_WITHOUT_HEADERS: Final = frozenset({"start_timer", "request_cancel_external_workflow_execution"})
+"""Commands of steps that reach nobody who could read a header."""
 
 
 class TracingRunner(WorkflowRunner):
@@ -44,14 +50,20 @@ class TracingRunner(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """An instance of the wrapped runner, watched."""
-        instance = self._runner.create_instance(det)
-        with self._emitter.guard.shielded("creating an instance"):
-            key = RunKey(det.info.namespace, det.info.workflow_id, det.info.run_id)
-            return cast("WorkflowInstance", TracingInstance(instance, key, self._emitter))
-        return instance
+        return watched(self._runner.create_instance(det), det, self._emitter)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runner, name)
+
+
+def watched(
+    instance: WorkflowInstance, det: WorkflowInstanceDetails, emitter: Emitter
+) -> WorkflowInstance:
+    """The instance, watched; as it is if the tracer fails."""
+    with emitter.guard.shielded("creating an instance"):
+        key = RunKey(det.info.namespace, det.info.workflow_id, det.info.run_id)
+        return cast("WorkflowInstance", TracingInstance(instance, key, emitter))
+    return instance
 
 
 class TracingInstance:
@@ -61,9 +73,9 @@ class TracingInstance:
         self._instance = instance
         self._emitter = emitter
         self._run_id = key.run_id
-        self._reader = ActivationReader(key)
+        self._reader = ActivationReader(key, emitter.settings.content.excerpt)
+        self._tenant = TenantOfRun(emitter.settings.tenant, key)
         self._spans: RunSpans | None = None
-        self._sampled = True
         self._held_task: int | None = None
         self._has_failed = False
 
@@ -78,22 +90,26 @@ class TracingInstance:
             if eviction is not None:
                 self._evicted(eviction)
             self._settle(act)
+            self._tenant.started(act)
             self._reader.jobs(act)
+        began_at = time.time_ns()
         completion = self._instance.activate(act)
         with guard.shielded("reading commands"):
             changes = self._reader.commands(completion)
-            self._spans_of_run()
+            self._tenant.commanded(completion)
+            self._spans_of_run().tenant = self._tenant.name
             self._send_context(completion)
             # What replays has been told before: by this worker, or by the one that had the run.
-            if not act.is_replaying and self._sampled:
+            if not act.is_replaying:
                 self._tell(changes, act.history_length)
+            self._tell_queries(act, completion, began_at)
         return completion
 
     def _spans_of_run(self) -> RunSpans:
         if self._spans is None:
             run = self._reader.machine.run
-            self._spans = RunSpans(run)
-            self._sampled = self._emitter.is_sampled(
+            self._spans = RunSpans(run, self._emitter.settings, self._tenant.name)
+            self._spans.sampled = self._emitter.is_sampled(
                 self._spans.trace_id, caller_of(run.headers), f"run {run.workflow_type}"
             )
         return self._spans
@@ -138,6 +154,13 @@ class TracingInstance:
             self._held_task = task_id
             emitter.hold(self._run_id, task_id, [r for r in records if emitter.is_new(r)])
 
+    def _tell_queries(self, act: Any, completion: Any, began_at: int) -> None:
+        # They come last, and alone; most activations have none.
+        if act.jobs and act.jobs[-1].HasField("query_workflow"):
+            spans = self._spans_of_run()
+            for query in queries_in(act, completion, began_at, time.time_ns()):
+                self._emitter.emit(spans.query(query))
+
     def _evicted(self, job: Any) -> None:
         """The run leaves the cache: perhaps because its last task was refused."""
         outbox = self._emitter.outbox
@@ -153,7 +176,7 @@ class TracingInstance:
         task = failed_task(
             job.reason, job.message, reader.task_id, reader.largest_payload, time.time_ns()
         )
-        if task is None or self._has_failed or self._spans is None or not self._sampled:
+        if task is None or self._has_failed or self._spans is None:
             return
         self._emitter.emit_once(self._spans.task_failure(task))
 
@@ -164,44 +187,35 @@ class TracingInstance:
         """
         if not completion.HasField("successful"):
             return
-        spans = self._spans_of_run()
         for command in completion.successful.commands:
-            name = command.WhichOneof("variant")
+            name = command.WhichOneof("variant") or ""
             if name == "continue_as_new_workflow_execution":
-                _put(getattr(command, name).headers, LINK_HEADER, spans.root, self._sampled)
-                continue
-            step = self._reader.step_of(command)
-            if step is None or name in (
-                "start_timer",
-                "request_cancel_external_workflow_execution",
-            ):
-                continue
-            effect = self._reader.cancel_effect_of(command)
-            state = trace_state(effect) if effect else ""
-            self._send_step_context(name, getattr(command, name), spans.step_ref(step), state)
+                self._send_to_next_run(getattr(command, name).headers)
+            elif name not in _WITHOUT_HEADERS:
+                self._send_to_step(command, getattr(command, name))
 
-    def _send_step_context(self, name: str, attributes: Any, ref: SpanRef, state: str) -> None:
-        if name == "schedule_nexus_operation":
-            # Nexus headers are plain strings in W3C's own names.
-            if "traceparent" not in attributes.nexus_header:
-                attributes.nexus_header["traceparent"] = _with_flag(ref, self._sampled).traceparent
-                attributes.nexus_header["tracestate"] = state
+    def _send_to_next_run(self, headers: Any) -> None:
+        root = self._with_flag(self._spans_of_run().root)
+        if self._emitter.nests_chains:
+            put_context(headers, root)
+        else:
+            headers[LINK_HEADER].CopyFrom(context_payload(root))
+        if self._tenant.is_sent:
+            put_tenant(headers, self._tenant.name)
+
+    def _send_to_step(self, command: Any, attributes: Any) -> None:
+        step = self._reader.step_of(command)
+        if step is None:
             return
-        _put(attributes.headers, HEADER, ref, self._sampled, state)
+        ref = self._with_flag(self._spans_of_run().step_ref(step))
+        effect = self._reader.cancel_effect_of(command)
+        state = trace_state(effect) if effect else ""
+        if step.kind is StepKind.NEXUS_OPERATION:
+            put_nexus_context(attributes.nexus_header, ref, state)
+            return
+        put_context(attributes.headers, ref, state)
+        if self._tenant.is_sent:
+            put_tenant(attributes.headers, self._tenant.name)
 
-
-def context_payload(ref: SpanRef, state: str = "") -> Payload:
-    """A header payload that carries the context, in the form that Temporal's own plugins use."""
-    context = {"traceparent": ref.traceparent}
-    if state:
-        context["tracestate"] = state
-    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(context).encode())
-
-
-def _put(headers: Any, name: str, ref: SpanRef, sampled: bool, state: str = "") -> None:
-    if name not in headers:
-        headers[name].CopyFrom(context_payload(_with_flag(ref, sampled), state))
-
-
-def _with_flag(ref: SpanRef, sampled: bool) -> SpanRef:
-    return SpanRef(ref.trace_id, ref.span_id, sampled)
+    def _with_flag(self, ref: SpanRef) -> SpanRef:
+        return SpanRef(ref.trace_id, ref.span_id, self._spans_of_run().sampled)

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
+from tracer.identity import RunKey
 from tracer.model.payloads import json_of
 from tracer.model.words import Payload, Run
 from tracer.names import TENANT_HEADER
@@ -69,17 +70,18 @@ class TenantSource:
     ) -> str:
         """The same from what a run starts with, for a worker, which keeps none of it.
 
-        A tenant that the workflow itself sets later is found in its history only.
+        A run that has none of its own has that of the run which started it, or which it continues.
         """
         match self.origin:
             case TenantOrigin.NAMESPACE:
                 return namespace[:_MAX_LENGTH]
             case TenantOrigin.SEARCH_ATTRIBUTE:
-                return _text(search_attributes, self.key)
+                own = _text(search_attributes, self.key)
             case TenantOrigin.HEADER:
-                return _text(headers, self.key)
+                own = _text(headers, self.key)
             case TenantOrigin.MEMO:
-                return _text(memo, self.key)
+                own = _text(memo, self.key)
+        return own or _text(headers, TENANT_HEADER)
 
     def of_attempt(self, namespace: str, headers: Mapping[str, Payload]) -> str:
         """The tenant of an activity's attempt: what its run sent along, else what it can see."""
@@ -89,6 +91,59 @@ class TenantSource:
         if sent or self.origin is not TenantOrigin.HEADER:
             return sent
         return _text(headers, self.key)
+
+
+class TenantOfRun:
+    """The tenant of a run that a worker watches, from start to end.
+
+    A workflow may set it itself. Spans that were told before do not have it; those made from the
+    history do.
+    """
+
+    def __init__(self, source: TenantSource | None, key: RunKey) -> None:
+        self._source = source
+        self._namespace = key.namespace
+        self._is_fixed = source is None or source.origin is TenantOrigin.NAMESPACE
+        self.name = source.of_start(key.namespace, {}, {}, {}) if source else ""
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether those who work for the run have to be told."""
+        return bool(self.name) and not self._is_fixed
+
+    def started(self, activation: Any) -> None:
+        """Look at the activation in which the run begins."""
+        if self._source is None or self._is_fixed:
+            return
+        for job in activation.jobs:
+            if job.HasField("initialize_workflow"):
+                start = job.initialize_workflow
+                self.name = self._source.of_start(
+                    self._namespace,
+                    start.headers,
+                    start.memo.fields,
+                    start.search_attributes.indexed_fields,
+                )
+
+    def commanded(self, completion: Any) -> None:
+        """Look at what the workflow set itself."""
+        if self._source is None or self._is_fixed:
+            return
+        for command in completion.successful.commands:
+            match command.WhichOneof("variant"):
+                case "upsert_workflow_search_attributes":
+                    given: Any = command.upsert_workflow_search_attributes.search_attributes
+                    # Up to temporalio 1.29 the field is the mapping itself.
+                    self._learn({}, getattr(given, "indexed_fields", given))
+                case "modify_workflow_properties":
+                    self._learn(command.modify_workflow_properties.upserted_memo.fields, {})
+                case _:
+                    pass
+
+    def _learn(self, memo: Mapping[str, Payload], search_attributes: Mapping[str, Payload]) -> None:
+        if self._source is not None:
+            found = self._source.of_start(self._namespace, {}, memo, search_attributes)
+            self.name = found or self.name
 
 
 def _text(payloads: Mapping[str, Payload], key: str) -> str:

@@ -5,7 +5,8 @@ looked when the server ended the run, or the tracer was not there yet. The spans
 workers gave theirs, so sending them again, twice or beside the live ones, leaves one of each in any
 store that drops duplicates by id.
 
-Nothing of a history's payloads leaves: the spans carry what live ones carry.
+Nothing of a history's payloads leaves unless its type was opted in: the spans carry what live ones
+carry.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tracer.model.words import Run
 from tracer.names import TRACER_NAME
 from tracer.redaction.exporters import redact_exporter
 from tracer.redaction.policy import Redaction
+from tracer.settings import DEFAULT_SETTINGS, SpanSettings
 from tracer.spans import SpanRecord, spans_of
 
 _SCOPE: Final = InstrumentationScope(TRACER_NAME)
@@ -54,12 +56,12 @@ class Backfilled:
     """Runs whose starter asked that they be not recorded."""
 
 
-def backfilled_spans(run: Run) -> list[SpanRecord]:
+def backfilled_spans(run: Run, settings: SpanSettings = DEFAULT_SETTINGS) -> list[SpanRecord]:
     """Every span that the run's history tells; none if its trace was not sampled."""
     caller = caller_of(run.headers)
     if caller is not None and not caller.sampled:
         return []
-    return [*spans_of(run), *attempts_of(run)]
+    return [*spans_of(run, settings), *attempts_of(run, settings)]
 
 
 def backfill(
@@ -67,6 +69,7 @@ def backfill(
     exporter: SpanExporter,
     *,
     resource: Resource | None = None,
+    settings: SpanSettings = DEFAULT_SETTINGS,
     spans_per_second: float | None = None,
     on_progress: Callable[[Backfilled], None] = lambda _: None,
 ) -> Backfilled:
@@ -76,6 +79,7 @@ def backfill(
         runs: Models of runs, as `run_from_events` makes them; read one by one.
         exporter: Where the spans go. It is not shut down.
         resource: What the spans say of their service; the environment's if left out.
+        settings: Those that the workers' tracer has.
         spans_per_second: How fast to send, so that a collector in production keeps up.
         on_progress: Called after each run.
 
@@ -87,7 +91,7 @@ def backfill(
     origin = resource or Resource.create()
     done = Backfilled()
     for run in runs:
-        records = backfilled_spans(run)
+        records = backfilled_spans(run, settings)
         for batch in pace.batches(records):
             spans = [readable(record, origin) for record in batch]
             if exporter.export(spans) is not SpanExportResult.SUCCESS:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tracer.identity import derived_trace_id
 from tracer.model.payloads import json_of
 from tracer.model.words import Payload
-from tracer.names import HEADER, LINK_HEADER
+from tracer.names import HEADER, LINK_HEADER, STEP_HEADER
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
@@ -38,8 +38,12 @@ def parse_traceparent(text: object) -> SpanRef | None:
 
 
 def caller_of(headers: Mapping[str, Payload]) -> SpanRef | None:
-    """The span that asked for this run, step or message, if its context came along readable."""
-    return _read(headers, HEADER)
+    """The span that asked for this run, step or message, if its context came along readable.
+
+    Where another tracer works beside ours, our own context precedes: the spans of each make a
+    whole, in which those of the other do not occur.
+    """
+    return _read(headers, STEP_HEADER) or _read(headers, HEADER)
 
 
 def predecessor_of(headers: Mapping[str, Payload]) -> SpanRef | None:

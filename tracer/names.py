@@ -17,6 +17,15 @@ TRACER_NAME: Final = "retrospan"
 HEADER: Final = "_tracer-data"
 """The header that carries W3C trace context; the same as in Temporal's own plugins."""
 
+STEP_HEADER: Final = "_retrospan-step"
+"""The same, where another tracer has taken `HEADER` for spans of its own. It precedes `HEADER`."""
+
+NEXUS_STEP_HEADER: Final = "retrospan-step"
+"""The same for Nexus, whose headers are plain strings: a W3C `traceparent`."""
+
+NEXUS_STATE_HEADER: Final = "retrospan-state"
+"""The `tracestate` that belongs to it."""
+
 LINK_HEADER: Final = "_retrospan-link"
 """Carries the trace context of a run to the run that it continues as: a link, not a parent."""
 
@@ -52,6 +61,11 @@ class SpanKind(StrEnum):
     """`signal {name}`: received; zero length."""
     UPDATE = "update"
     """`update {name}`: from admission to answer."""
+    QUERY = "query"
+    """`query {name}`: answered by the worker. In no history, so never told by `backfill`."""
+    HANDLER = "handler"
+    """`handle {service}/{operation}`: one try of a Nexus operation, on the worker that handles it.
+    In no history either."""
     TASK_FAILURE = "task_failure"
     """`task failure`: a failed workflow task."""
     START = "start"
@@ -98,6 +112,14 @@ class Attribute(StrEnum):
     """The update's id."""
     UPDATE_NAME = "temporal.update.name"
     """The update's name."""
+    QUERY_NAME = "temporal.query.name"
+    """The query's name."""
+    NEXUS_SERVICE = "temporal.nexus.service"
+    """The Nexus service."""
+    NEXUS_OPERATION = "temporal.nexus.operation"
+    """The operation of the service."""
+    PATCHES = "temporal.workflow.patches"
+    """The ids of the patches that the run took, in order, separated by commas."""
     IDENTITY = "temporal.identity"
     """The client or worker that did it."""
     SUMMARY = "temporal.summary"
@@ -131,6 +153,15 @@ class Attribute(StrEnum):
     """When the server scheduled the attempt, ISO 8601."""
     QUEUE_SECONDS = "retrospan.queue.seconds"
     """From then to its start on a worker."""
+    BACKOFF_SECONDS = "retrospan.attempt.backoff.seconds"
+    """From the end of the attempt before to the scheduling of this one."""
+    PREVIOUS_FAILURE_TYPE = "retrospan.attempt.previous.type"
+    """Why there was an attempt before this one: the type of its failure's root cause. `HEARTBEAT`
+    and `START_TO_CLOSE` are timeouts: its worker died, lost its connection or stalled."""
+    PREVIOUS_FAILURE_MESSAGE = "retrospan.attempt.previous.message"
+    """The message of that root cause."""
+    PREVIOUS_FAILURE_FINGERPRINT = "retrospan.attempt.previous.fingerprint"
+    """Its fingerprint."""
     IS_LAST_ATTEMPT = "retrospan.attempt.last"
     """Whether Temporal will not try again."""
     ATTEMPT_SOURCE = "retrospan.attempt.source"
@@ -279,12 +310,14 @@ STEP_DURATION: Final = Metric(
 ATTEMPT_COUNT: Final = Metric(
     "retrospan.attempts",
     "{attempt}",
-    "Attempts of activities that ended, by outcome and fingerprint of the failure.",
+    "Attempts of activities that ended, by outcome and fingerprint of the failure; each that failed"
+    " and is not the last is a retry to come.",
     (
         Attribute.NAMESPACE,
         Attribute.WORKFLOW_TYPE,
         Attribute.ACTIVITY_TYPE,
         Attribute.OUTCOME,
+        Attribute.IS_LAST_ATTEMPT,
         Attribute.ERROR_TYPE,
         Attribute.FAILURE_FINGERPRINT,
     ),

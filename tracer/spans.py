@@ -16,6 +16,8 @@ from tracer.model.failures import fingerprint
 from tracer.model.words import (
     Failure,
     Outcome,
+    Payload,
+    Query,
     Run,
     RunStatus,
     Signal,
@@ -28,6 +30,8 @@ from tracer.model.words import (
 )
 from tracer.names import Attribute as A
 from tracer.names import SpanKind
+from tracer.redaction.content import ContentPolicy, content_of
+from tracer.settings import DEFAULT_SETTINGS, SpanSettings
 
 type Value = str | int | float | bool
 
@@ -67,13 +71,30 @@ class SpanRecord:
     status_message: str
     attributes: dict[str, Value]
     links: tuple[SpanRef, ...] = field(default=())
+    sampled: bool = True
+    """Whether it is recorded; if not, it only counts in metrics."""
 
 
 class RunSpans:
     """Makes the spans of one run."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(
+        self, run: Run, settings: SpanSettings = DEFAULT_SETTINGS, tenant: str | None = None
+    ) -> None:
+        """Prepare for a run.
+
+        Args:
+            run: The run, which may go on.
+            settings: What its spans tell.
+            tenant: Whom it is for, if the run itself does not know.
+        """
         self._run = run
+        self._content = settings.content
+        self.tenant = tenant
+        """May change as the run goes on."""
+        if tenant is None and settings.tenant is not None:
+            self.tenant = settings.tenant.of_run(run)
+        self.sampled = True
         self.trace_id = trace_id_of(run.key.run_id, run.headers)
         self.root = SpanRef(self.trace_id, span_id(run.key.run_id, SpanKind.RUN, ""))
         """The run's anchor: parent of everything that the run did."""
@@ -121,6 +142,7 @@ class RunSpans:
     def workflow(self) -> SpanRecord:
         """`workflow {type}` of a run that ended."""
         run = self._run
+        result = run.result if run.status is RunStatus.COMPLETED else ()
         return self._record(
             SpanKind.WORKFLOW,
             "",
@@ -134,6 +156,8 @@ class RunSpans:
                     A.TASK_QUEUE: run.task_queue,
                     A.INPUT_BYTES: run.input_bytes,
                     A.RESULT_BYTES: run.result_bytes,
+                    A.PATCHES: ",".join(dict.fromkeys(patch.id for patch in run.patches)),
+                    **self._contents(run.input, result),
                 }
             ),
             is_error=run.status in _FAILED_RUNS,
@@ -149,6 +173,7 @@ class RunSpans:
         """The span of a step that was answered, or that was open when the run ended."""
         kind = STEP_SPANS[step.kind]
         closed_at = self._run.closed_at if step.is_open else step.closed_at
+        result = step.result if step.outcome is Outcome.COMPLETED else ()
         attributes = self._attributes(
             {
                 A.STEP_KIND: step.kind.value,
@@ -161,6 +186,7 @@ class RunSpans:
                 A.RETRY_STATE: step.retry_state,
                 A.INPUT_BYTES: step.input_bytes,
                 A.RESULT_BYTES: step.result_bytes,
+                **self._contents(step.input, result),
             }
         )
         attributes.update(_step_id(step))
@@ -177,7 +203,18 @@ class RunSpans:
             is_error=step.outcome in _ERRORS,
             # A cancellation is what the workflow asked for; its details differ with who tells it.
             failure=None if step.outcome is Outcome.CANCELED else step.failure,
+            links=self._causes(step),
         )
+
+    def _causes(self, step: Step) -> tuple[SpanRef, ...]:
+        """The signal or update whose handler asked for the step."""
+        causes = []
+        if step.caused_by_signal is not None:
+            causes.append((SpanKind.SIGNAL, *step.caused_by_signal))
+        if step.caused_by_update_id:
+            causes.append((SpanKind.UPDATE, step.caused_by_update_id, 1))
+        run_id = self._run.key.run_id
+        return tuple(SpanRef(self.trace_id, span_id(run_id, *cause)) for cause in causes)
 
     def wait(self, wait: Wait) -> SpanRecord:
         """The span of a wait that ended."""
@@ -263,8 +300,29 @@ class RunSpans:
             failure=task.failure,
         )
 
+    def query(self, query: Query) -> SpanRecord:
+        """The span of a query that was answered."""
+        caller = caller_of(query.headers)
+        return self._record(
+            SpanKind.QUERY,
+            f"{query.id}:{query.asked_at}",
+            1,
+            f"query {query.name}",
+            query.asked_at,
+            query.answered_at,
+            self._attributes({A.QUERY_NAME: query.name, A.OUTCOME: query.outcome.value}),
+            is_error=query.outcome is Outcome.FAILED,
+            failure=query.failure,
+            links=(caller,) if caller else (),
+        )
+
+    def _contents(self, input: Sequence[Payload], result: Sequence[Payload]) -> dict[A, Value]:
+        return contents(self._content, self._run.workflow_type, input, result)
+
     def _attributes(self, more: dict[A, Value]) -> dict[str, Value]:
         attributes = dict(self._of_run)
+        if self.tenant:
+            attributes[A.TENANT.value] = self.tenant
         for key, value in more.items():
             if value != "":
                 attributes[_PLAIN[key]] = value
@@ -300,17 +358,19 @@ class RunSpans:
             status_message=failure.root.message if failure and is_error else "",
             attributes=attributes,
             links=tuple(links),
+            sampled=self.sampled,
         )
 
 
-def spans_of(run: Run) -> Iterator[SpanRecord]:
+def spans_of(run: Run, settings: SpanSettings = DEFAULT_SETTINGS) -> Iterator[SpanRecord]:
     """Every span that a live tracer emits for what the run's history tells, but attempts.
 
-    Only what came to an end has a span; an open run has its anchor and what ended so far.
+    Only what came to an end has a span; an open run has its anchor and what ended so far. The
+    settings have to be those of the live tracer, if the attributes are to be the same too.
     """
     if run.started_at is None:
         return
-    spans = RunSpans(run)
+    spans = RunSpans(run, settings)
     yield spans.anchor()
     yield from (spans.step(step) for step in run.steps if _is_told(step, run))
     yield from (spans.wait(wait) for wait in run.waits if _is_over(wait, run))
@@ -368,6 +428,19 @@ def attempt_span_id(run_id: str, parent_span_id: int, activity_id: str, number: 
     return span_id(run_id, SpanKind.ATTEMPT, f"{parent_span_id:016x}:{activity_id}", number)
 
 
+def contents(
+    policy: ContentPolicy,
+    workflow_type: str,
+    input: Sequence[Payload] = (),
+    result: Sequence[Payload] = (),
+) -> dict[A, Value]:
+    """What went in and came out, if the type was opted in."""
+    if not policy.allows(workflow_type):
+        return {}
+    given = {A.INPUT_CONTENT: input, A.RESULT_CONTENT: result}
+    return {key: content_of(payloads, policy.limit) for key, payloads in given.items() if payloads}
+
+
 def failure_attributes(failure: Failure | None) -> dict[str, Value]:
     """How a failure shows on a span: the root cause's type and message, and its fingerprint."""
     if failure is None:
@@ -377,6 +450,18 @@ def failure_attributes(failure: Failure | None) -> dict[str, Value]:
         A.ERROR_TYPE.value: root.type or root.kind,
         A.FAILURE_MESSAGE.value: root.message,
         A.FAILURE_FINGERPRINT.value: fingerprint(failure),
+    }
+
+
+def previous_attributes(failure: Failure | None) -> dict[str, Value]:
+    """How the failure of the attempt before shows on an attempt."""
+    if failure is None:
+        return {}
+    root = failure.root
+    return {
+        A.PREVIOUS_FAILURE_TYPE.value: root.type or root.kind,
+        A.PREVIOUS_FAILURE_MESSAGE.value: root.message,
+        A.PREVIOUS_FAILURE_FINGERPRINT.value: fingerprint(failure),
     }
 
 

@@ -18,7 +18,7 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Worker
 
 from tests.tracer.feature_workflows import ACTIVITIES, QUEUE, WORKFLOWS, DeskHandler
-from tracer import TracerPlugin
+from tracer import SpanSettings, TracerPlugin
 from tracer.identity import RunKey
 from tracer.model import Outcome, Run, RunStatus, run_from_events
 from tracer.names import Attribute, SpanKind
@@ -27,7 +27,7 @@ from tracer.spans import SpanRecord, spans_of
 type Shape = tuple[str, str, str, bool, str, str]
 """Name, trace, parent, whether it is an error, outcome, fingerprint of the failure."""
 
-_NOT_OF_A_HISTORY = frozenset({SpanKind.ATTEMPT, SpanKind.START})
+_NOT_OF_A_HISTORY = frozenset({SpanKind.ATTEMPT, SpanKind.START, SpanKind.QUERY, SpanKind.HANDLER})
 """Compared by tests of their own: a history tells of few attempts, and of no client."""
 
 
@@ -35,6 +35,7 @@ _NOT_OF_A_HISTORY = frozenset({SpanKind.ATTEMPT, SpanKind.START})
 class Telescope:
     """A plugin that exports to memory."""
 
+    settings: SpanSettings = field(default_factory=SpanSettings)
     exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     metrics: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
     plugin: TracerPlugin = field(init=False)
@@ -44,7 +45,12 @@ class Telescope:
         self.provider = TracerProvider(shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         points = MeterProvider([self.metrics], shutdown_on_exit=False)
-        self.plugin = TracerPlugin(tracer_provider=self.provider, meter_provider=points)
+        self.plugin = TracerPlugin(
+            tracer_provider=self.provider,
+            meter_provider=points,
+            tenant=self.settings.tenant,
+            content=self.settings.content,
+        )
 
     def spans(self) -> list[ReadableSpan]:
         assert self.plugin.flush()
@@ -52,6 +58,19 @@ class Telescope:
 
     def kinds(self, *kinds: SpanKind) -> list[ReadableSpan]:
         return [s for s in self.spans() if attribute(s, Attribute.SPAN_KIND) in kinds]
+
+    def points(self) -> list[tuple[str, Any]]:
+        """All points of all metrics, with the metric's name."""
+        assert self.plugin.flush()
+        data = self.metrics.get_metrics_data()
+        assert data is not None
+        return [
+            (metric.name, point)
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            for point in metric.data.data_points
+        ]
 
     def check(self) -> None:
         """What holds for every test: the tracer did not fail and lost nothing."""

@@ -84,9 +84,20 @@ async def test_what_a_nexus_handler_starts_hangs_in_the_callers_trace(
     await handle.result()
     assert len({s.context.trace_id for s in telescope.spans() if s.context}) == 1
     nexus = {span_id(s) for s in telescope.kinds(SpanKind.NEXUS)}
+    handlers = telescope.kinds(SpanKind.HANDLER)
+    assert {f"{s.parent.span_id:016x}" for s in handlers if s.parent} <= nexus
+    outcomes = {(s.name, attribute(s, Attribute.OUTCOME)) for s in handlers}
+    assert outcomes == {
+        ("handle Desk/echo", "completed"),
+        ("handle Desk/refuse", "failed"),
+        ("handle Desk/linger", "completed"),
+        ("cancel Desk/linger", "completed"),
+    }
     by_handler = [s for s in telescope.kinds(SpanKind.START) if s.name == "start Child"]
-    assert by_handler
-    assert {f"{s.parent.span_id:016x}" for s in by_handler if s.parent} <= nexus
+    assert len(by_handler) == 4
+    assert {f"{s.parent.span_id:016x}" for s in by_handler if s.parent} <= set(
+        map(span_id, handlers)
+    )
 
 
 async def test_a_run_hangs_on_the_span_of_its_starter(telescope: Telescope, client: Client) -> None:

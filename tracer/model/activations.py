@@ -21,7 +21,7 @@ from tracer.model.failures import (
     external_failure,
     failure_from,
 )
-from tracer.model.machine import RunMachine
+from tracer.model.machine import RunMachine, note_cause
 from tracer.model.payloads import size_of_all, text_of
 from tracer.model.words import (
     Failure,
@@ -39,12 +39,14 @@ from tracer.model.words import (
     WokenBy,
     WorkflowTask,
 )
-from tracer.names import HEADER, LINK_HEADER
+from tracer.names import HEADER, LINK_HEADER, STEP_HEADER
 
 type Job = Any
 """The variant of a `WorkflowActivationJob`."""
 type Command = Any
 """The variant of a `WorkflowCommand`."""
+type Excerpt = Callable[[str, Iterable[Payload]], tuple[Payload, ...]]
+"""By workflow type: what to keep of payloads."""
 
 _NS = 1_000_000_000
 _WRAPPERS = frozenset({"activity", "child_workflow", "nexus_operation"})
@@ -79,8 +81,9 @@ class Changes:
 class ActivationReader:
     """Feeds the activations of one run to a machine."""
 
-    def __init__(self, key: RunKey) -> None:
+    def __init__(self, key: RunKey, excerpt: Excerpt = lambda _, __: ()) -> None:
         self.machine = RunMachine(key)
+        self._excerpt = excerpt
         self._run = self.machine.run
         self._steps: dict[tuple[str, int], Step] = {}
         """Open steps by what answers them and by the SDK's number."""
@@ -177,6 +180,7 @@ class ActivationReader:
         run.workflow_type = job.workflow_type
         run.started_at = _time(job.start_time) or self._at
         run.input_bytes = size_of_all(job.arguments)
+        run.input = self._excerpt(run.workflow_type, job.arguments)
         run.headers = _trace_headers(job.headers)
         run.attempt = max(job.attempt, 1)
         run.identity = job.identity
@@ -240,6 +244,8 @@ class ActivationReader:
             job.signal_name,
             0,
             self._at,
+            # SDKs before 1.33 do not know the field.
+            getattr(job, "originating_event_id", 0) or None,
             identity=job.identity,
             input_bytes=size_of_all(job.input),
             headers=_trace_headers(job.headers),
@@ -310,7 +316,7 @@ class ActivationReader:
         self.machine.step_closed(
             step, self._at, outcome, failure=failure, result=result, in_task=in_task
         )
-        step.result = ()
+        step.result = self._excerpt(self._run.workflow_type, result)
         self._changes.steps.append(step)
         if not in_task and step.kind is not StepKind.LOCAL_ACTIVITY:
             self._changes.answered.append(step)
@@ -454,7 +460,7 @@ class ActivationReader:
     def _close(self, status: RunStatus, **details: Any) -> None:
         self.machine.closed(status, self._at, **details)
         self.largest_payload = max(self.largest_payload, self._run.result_bytes)
-        self._run.result = ()
+        self._run.result = self._excerpt(self._run.workflow_type, self._run.result)
         self._changes.closed = True
         self._leave_open_steps()
 
@@ -470,6 +476,7 @@ class ActivationReader:
 
     def _measure_input(self, step: Step, payloads: Iterable[Payload]) -> None:
         step.input_bytes = size_of_all(payloads)
+        step.input = self._excerpt(self._run.workflow_type, payloads)
         self.largest_payload = max(self.largest_payload, step.input_bytes)
 
     def _schedule(
@@ -483,6 +490,7 @@ class ActivationReader:
     ) -> Step:
         step = Step(kind, name, id_in_history, 0, 0, self._at)
         step.summary = text_of(command.user_metadata.summary)
+        note_cause(step, command)
         key = answered_by, a.seq
         self._steps[key] = self.machine.step_scheduled(step)
         self._asked_in[key] = self.task_id
@@ -503,7 +511,8 @@ def _time(timestamp: Any) -> int:
 
 def _trace_headers(headers: Mapping[str, Payload]) -> dict[str, Payload]:
     # A copy: a message that is kept would keep the whole activation in memory.
-    return {name: copy.deepcopy(headers[name]) for name in (HEADER, LINK_HEADER) if name in headers}
+    names = (HEADER, STEP_HEADER, LINK_HEADER)
+    return {name: copy.deepcopy(headers[name]) for name in names if name in headers}
 
 
 def _failure(status: Any) -> Any:

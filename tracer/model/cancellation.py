@@ -15,7 +15,7 @@ from typing import Final
 
 from tracer.model.payloads import json_of
 from tracer.model.words import Payload, StepKind
-from tracer.names import HEADER
+from tracer.names import HEADER, STEP_HEADER
 
 
 class CancelEffect(StrEnum):
@@ -72,6 +72,10 @@ def effect_in(trace_state: object) -> CancelEffect | None:
 
 def effect_in_headers(headers: Mapping[str, Payload]) -> CancelEffect | None:
     """The effect that the headers of a step name."""
-    # Reading a missing key of a protobuf map would create it.
-    value = json_of(headers[HEADER]) if HEADER in headers else None
-    return effect_in(value.get("tracestate")) if isinstance(value, dict) else None
+    for name in (STEP_HEADER, HEADER):
+        # Reading a missing key of a protobuf map would create it.
+        value = json_of(headers[name]) if name in headers else None
+        effect = effect_in(value.get("tracestate")) if isinstance(value, dict) else None
+        if effect is not None:
+            return effect
+    return None

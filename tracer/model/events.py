@@ -20,7 +20,7 @@ from tracer.model.failures import (
     external_failure,
     failure_from,
 )
-from tracer.model.machine import RunMachine
+from tracer.model.machine import RunMachine, note_cause
 from tracer.model.payloads import payloads_of, size_of_all, text_of
 from tracer.model.words import (
     Outcome,
@@ -34,6 +34,7 @@ from tracer.model.words import (
     UnknownEvent,
     WorkflowTask,
 )
+from tracer.names import NEXUS_STATE_HEADER
 
 type Event = Any
 """A `HistoryEvent`."""
@@ -372,7 +373,10 @@ class EventReader:
             schedule_to_start=a.schedule_to_start_timeout,
             start_to_close=a.start_to_close_timeout,
         )
-        self._cancel_effects[step.seq] = effect_in(a.nexus_header.get("tracestate"))
+        headers = a.nexus_header
+        self._cancel_effects[step.seq] = effect_in(headers.get(NEXUS_STATE_HEADER)) or effect_in(
+            headers.get("tracestate")
+        )
 
     def _nexus_operation_started(self, event: Event, a: Attributes) -> None:
         if (step := self._steps.get(a.scheduled_event_id)) is not None:
@@ -487,12 +491,7 @@ class EventReader:
     def _schedule(self, event: Event, kind: StepKind, name: str, id_in_history: str) -> Step:
         step = Step(kind, name, id_in_history, 0, 0, time_of(event), event.event_id)
         step.summary = text_of(event.user_metadata.summary)
-        # SDKs before 1.33 do not know the field.
-        for marker in getattr(event, "event_group_markers", ()):
-            cause = marker.inbound_event.inbound_event_id
-            step.caused_by_event_id = cause or step.caused_by_event_id
-            update = marker.inbound_update.inbound_update_id
-            step.caused_by_update_id = update or step.caused_by_update_id
+        note_cause(step, event)
         self._steps[event.event_id] = step
         return self.machine.step_scheduled(step)
 

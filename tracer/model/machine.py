@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from tracer.identity import RunKey
 from tracer.model.failures import task_failure_kind
@@ -50,6 +51,8 @@ class RunMachine:
         """By their place among the steps: ids may be in use twice at a time."""
         self._occurrences: Counter[tuple[str, str]] = Counter()
         self._updates: dict[str, Update] = {}
+        self._signals: dict[int, tuple[str, int]] = {}
+        """Name and occurrence by event, for the steps that their handlers ask for."""
         self._step_count = 0
         self._waits = Waits(self.run.waits, self._stands_still, self._limit_label)
         self._told_until = 0
@@ -62,6 +65,8 @@ class RunMachine:
         self._step_count += 1
         step.seq = self._step_count
         step.occurrence = self._occurrence(_COUNTED_AS.get(step.kind, step.kind), step.id)
+        if step.caused_by_event_id is not None:
+            step.caused_by_signal = self._signals.get(step.caused_by_event_id)
         self._waits.step_asked()
         self.run.steps.append(step)
         self._open[step.seq] = step
@@ -149,6 +154,8 @@ class RunMachine:
         """A signal arrived. Sets its `occurrence`."""
         signal.occurrence = self._occurrence("signal", signal.name)
         self.run.signals.append(signal)
+        if signal.event_id is not None:
+            self._signals[signal.event_id] = signal.name, signal.occurrence
         is_human = not signal.from_workflow_id
         waker = Waker(WokenBy.SIGNAL, signal.name, signal.identity, is_human=is_human)
         self._waits.woken(signal.at, signal.event_id, waker)
@@ -291,6 +298,16 @@ class RunMachine:
     def _occurrence(self, kind: str, id_in_history: str) -> int:
         self._occurrences[kind, id_in_history] += 1
         return self._occurrences[kind, id_in_history]
+
+
+def note_cause(step: Step, source: Any) -> None:
+    """Take down whose handler asked for a step, from the markers of its command or event."""
+    # SDKs before 1.33 do not know the field.
+    for marker in getattr(source, "event_group_markers", ()):
+        cause = marker.inbound_event.inbound_event_id
+        step.caused_by_event_id = cause or step.caused_by_event_id
+        update = marker.inbound_update.inbound_update_id
+        step.caused_by_update_id = update or step.caused_by_update_id
 
 
 def _update_waker(update: Update) -> Waker:

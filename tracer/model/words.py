@@ -194,9 +194,9 @@ class Step:
     attempt_count: int = 0
     """Tries begun, 0 until the first is known."""
     input: Sequence[Payload] = NO_PAYLOADS
-    """Empty in a worker, which keeps sizes only."""
+    """In a worker empty, or an excerpt if the user asked to see contents."""
     result: Sequence[Payload] = NO_PAYLOADS
-    """Empty in a worker, which keeps sizes only."""
+    """In a worker empty, or an excerpt if the user asked to see contents."""
     input_bytes: int = 0
     result_bytes: int = 0
     headers: Mapping[str, Payload] = field(default_factory=dict)
@@ -214,6 +214,8 @@ class Step:
     cancel_requested_at: int | None = None
     caused_by_event_id: int | None = None
     """The signal or update event whose handler asked for it, where the server recorded that."""
+    caused_by_signal: tuple[str, int] | None = None
+    """That signal's name and occurrence."""
     caused_by_update_id: str = ""
     is_inherited: bool = False
     """It ended in the run that this one was reset from; the history of this run repeats it."""
@@ -264,6 +266,20 @@ class Update:
     headers: Mapping[str, Payload] = field(default_factory=dict)
     is_inherited: bool = False
     """It ended in the run that this one was reset from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question that the run's worker answered. Histories have none."""
+
+    id: str
+    """What the worker tells its queries of one moment apart by."""
+    name: str
+    asked_at: int
+    answered_at: int
+    outcome: Outcome
+    failure: Failure | None = None
+    headers: Mapping[str, Payload] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

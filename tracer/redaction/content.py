@@ -47,6 +47,25 @@ class ContentPolicy:
         """Whether contents of runs of this type may be put on spans."""
         return workflow_type in self.workflow_types
 
+    def excerpt(self, workflow_type: str, payloads: Iterable[Payload]) -> tuple[Payload, ...]:
+        """What a worker has to keep of a step's payloads until the step's span is made.
+
+        `content_of` shows it as it shows the payloads themselves. Nothing if the type was not
+        opted in: a worker has thousands of runs in its cache.
+        """
+        if workflow_type not in self.workflow_types:
+            return ()
+        kept: list[Payload] = []
+        size = 0
+        for payload in payloads:
+            if size > self.limit:
+                break
+            text = _shown(payload, self.limit)
+            size += len(text)
+            # The class as it came: this module knows nothing of temporalio.
+            kept.append(type(payload)(metadata={"encoding": b"json/plain"}, data=text.encode()))
+        return tuple(kept)
+
 
 def content_of(payloads: Iterable[Payload], limit: int) -> str:
     """The payloads as one JSON array, an element each, at most `limit` characters and a note.

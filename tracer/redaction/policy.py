@@ -43,7 +43,12 @@ OWN_KEYS: Final = frozenset(key.value for key in Attribute)
 """All attributes of Retrospan itself, for allow-lists: `Redaction(allow=OWN_KEYS | {"my.key"})`."""
 
 SPOKEN_KEYS: Final = frozenset(
-    {Attribute.FAILURE_MESSAGE.value, "exception.message", "exception.stacktrace"}
+    {
+        Attribute.FAILURE_MESSAGE.value,
+        Attribute.PREVIOUS_FAILURE_MESSAGE.value,
+        "exception.message",
+        "exception.stacktrace",
+    }
 )
 """Texts that quote whatever failed. No setting exempts them from the patterns: Temporal's payload
 codecs encrypt payloads, but leave failure messages in plain text."""

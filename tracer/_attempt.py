@@ -1,0 +1,248 @@
+"""One try of an activity, from its start on this worker to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import temporalio.activity
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
+
+from tracer._emitter import Emitter
+from tracer._previous import Previous
+from tracer.context import SpanRef, caller_of
+from tracer.identity import derived_trace_id, span_id
+from tracer.model.words import Failure, Outcome
+from tracer.names import HEADER, STEP_HEADER, SpanKind
+from tracer.names import Attribute as A
+from tracer.spans import (
+    SpanRecord,
+    Value,
+    attempt_span_id,
+    contents,
+    failure_attributes,
+    previous_attributes,
+)
+
+_OUTCOMES: Final = {"canceled": Outcome.CANCELED, "timeout": Outcome.TIMED_OUT}
+_IDENTITY: Final = f"{os.getpid()}@{socket.gethostname()}"
+"""What the SDK calls a worker that has no name."""
+_COMPLETES_ELSEWHERE: Final[type[BaseException]] = getattr(
+    temporalio.activity, "_CompleteAsyncError", GeneratorExit
+)
+"""What `activity.raise_complete_async` raises: no failure, and no end either."""
+
+
+class Attempt:
+    """One attempt, while it runs and as its span."""
+
+    def __init__(
+        self,
+        info: temporalio.activity.Info,
+        headers: Mapping[str, Payload],
+        args: Sequence[Any],
+        emitter: Emitter,
+    ) -> None:
+        """Begin the span; `end` has to be called."""
+        self._emitter = emitter
+        self._info = info
+        self._asked: asyncio.Task[None] | None = None
+        step = _step_ref(info, headers)
+        has_parent = info.workflow_id or HEADER in headers or STEP_HEADER in headers
+        self._record = SpanRecord(
+            trace_id=step.trace_id,
+            span_id=attempt_span_id(_run_id(info), step.span_id, info.activity_id, info.attempt),
+            parent=step if has_parent else None,
+            kind=SpanKind.ATTEMPT,
+            name=f"attempt {info.activity_type}",
+            start_ns=time.time_ns(),
+            end_ns=0,
+            is_error=False,
+            status_message="",
+            attributes=self._attributes(headers, args),
+            sampled=step.sampled,
+        )
+        self.span = emitter.start(self._record, sampled=step.sampled)
+        if info.attempt > 1:
+            self._look_back()
+
+    def end(self, error: BaseException | None, result: Any = None) -> None:
+        """Close the span with how it ended, and count it."""
+        guard = self._emitter.guard
+        with guard.shielded("ending an attempt"):
+            record = self._finished(error, result)
+            if self._asked is None or self._asked.done():
+                self._end(record)
+                return
+
+            def answered(_: object) -> None:
+                with guard.shielded("ending an attempt"):
+                    self._end(record)
+
+            self._asked.add_done_callback(answered)
+
+    def _attributes(self, headers: Mapping[str, Payload], args: Sequence[Any]) -> dict[str, Value]:
+        info, settings = self._info, self._emitter.settings
+        scheduled = info.current_attempt_scheduled_time
+        namespace = info.workflow_namespace or getattr(info, "namespace", None) or ""
+        tenant = settings.tenant.of_attempt(namespace, headers) if settings.tenant else ""
+        values: dict[A, Value] = {
+            A.SPAN_KIND: SpanKind.ATTEMPT.value,
+            A.WORKFLOW_ID: info.workflow_id or "",
+            A.RUN_ID: info.workflow_run_id or "",
+            A.NAMESPACE: namespace,
+            A.WORKFLOW_TYPE: info.workflow_type or "",
+            A.ACTIVITY_ID: info.activity_id,
+            A.ACTIVITY_TYPE: info.activity_type,
+            A.ACTIVITY_ATTEMPT: info.attempt,
+            A.IS_LOCAL: info.is_local,
+            A.TASK_QUEUE: info.task_queue,
+            A.IDENTITY: self._emitter.workers.identity_at(info.task_queue) or _identity(),
+            A.SCHEDULED_AT: scheduled.isoformat(),
+            A.QUEUE_SECONDS: max((info.started_time - scheduled).total_seconds(), 0.0),
+        }
+        if tenant:
+            values[A.TENANT] = tenant
+        values.update(self._contents(args=args))
+        return {key.value: value for key, value in values.items()}
+
+    def _contents(self, args: Sequence[Any] = (), result: Sequence[Any] = ()) -> dict[A, Value]:
+        policy, workflow_type = self._emitter.settings.content, self._info.workflow_type or ""
+        if not policy.allows(workflow_type):
+            return {}
+        convert = temporalio.activity.payload_converter().to_payloads
+        return contents(policy, workflow_type, convert(args), convert(result))
+
+    def _look_back(self) -> None:
+        memory = self._emitter.memory
+        known = memory.recall(self._info)
+        if known is not None:
+            self._learn(known)
+            return
+        client = self._emitter.workers.client_at(self._info.task_queue) or _client()
+        if client is not None and self._info.workflow_id and not self._info.is_local:
+            self._asked = memory.ask(client, self._info, self._learn)
+
+    def _learn(self, previous: Previous) -> None:
+        attributes = previous_attributes(previous.failure)
+        if previous.ended_at:
+            scheduled = self._info.current_attempt_scheduled_time.timestamp()
+            attributes[A.BACKOFF_SECONDS.value] = max(scheduled - previous.ended_at, 0.0)
+        self.span.set_attributes(attributes)
+        self._record.attributes.update(attributes)
+
+    def _finished(self, error: BaseException | None, result: Any) -> SpanRecord:
+        goes_on = isinstance(error, _COMPLETES_ELSEWHERE)
+        failure = None if goes_on else _failure(error)
+        attributes: dict[str, Value] = {}
+        if not goes_on:
+            attributes[A.OUTCOME.value] = _outcome(failure).value
+            attributes[A.IS_LAST_ATTEMPT.value] = _is_last(self._info, failure)
+        attributes.update(failure_attributes(failure))
+        if error is None and result is not None:
+            attributes.update({k.value: v for k, v in self._contents(result=[result]).items()})
+        if failure is not None:
+            self._emitter.memory.remember(self._info, Previous(failure, time.time()))
+        self.span.set_attributes(attributes)
+        is_error = failure is not None and failure.kind != "canceled" and not failure.benign
+        return replace(
+            self._record,
+            end_ns=time.time_ns(),
+            is_error=is_error,
+            status_message=failure.message if failure else "",
+            attributes={**self._record.attributes, **attributes},
+        )
+
+    def _end(self, record: SpanRecord) -> None:
+        # A local activity counts only if the workflow task does that it is part of.
+        run_id = self._info.workflow_run_id if self._info.is_local else None
+        self._emitter.end(self.span, record, in_task_of=run_id)
+
+
+def _run_id(info: temporalio.activity.Info) -> str:
+    # A standalone activity belongs to no run; its own id takes the place.
+    return info.workflow_run_id or getattr(info, "activity_run_id", None) or ""
+
+
+def _step_kind(info: temporalio.activity.Info) -> SpanKind:
+    return SpanKind.LOCAL if info.is_local else SpanKind.STEP
+
+
+def _step_ref(info: temporalio.activity.Info, headers: Mapping[str, Payload]) -> SpanRef:
+    """The step's span: from the header, or derived where the workflow's worker has no tracer."""
+    run_id = _run_id(info)
+    return caller_of(headers) or SpanRef(
+        derived_trace_id(run_id), span_id(run_id, _step_kind(info), info.activity_id)
+    )
+
+
+def _client() -> Client | None:
+    """The worker's client, which the SDK hands to asynchronous activities only."""
+    try:
+        return temporalio.activity.client()
+    except RuntimeError:
+        return None
+
+
+def _identity() -> str:
+    client = _client()
+    return client.identity if client else _IDENTITY
+
+
+def _failure(error: BaseException | None) -> Failure | None:
+    """The failure as a history would record it, so that both have one fingerprint."""
+    match error:
+        case None:
+            return None
+        case ApplicationError():
+            return Failure(
+                kind="application",
+                type=error.type or type(error).__name__,
+                message=error.message,
+                non_retryable=error.non_retryable,
+                benign=error.category is ApplicationErrorCategory.BENIGN,
+                cause=_cause(error),
+            )
+        case CancelledError() | asyncio.CancelledError():
+            return _cancellation(error)
+        case _:
+            return Failure("application", type(error).__name__, str(error), cause=_cause(error))
+
+
+def _cancellation(error: BaseException) -> Failure:
+    # A worker cancels an attempt that exceeds its time, at times without saying why (SDK 1.35);
+    # the server calls that a timeout.
+    info = temporalio.activity.info()
+    limit = info.start_to_close_timeout
+    if limit is not None and datetime.now(UTC) - info.started_time >= limit:
+        return Failure("timeout", "START_TO_CLOSE", "activity StartToClose timeout")
+    return Failure("canceled", "", str(error) or "Cancelled")
+
+
+def _cause(error: BaseException) -> Failure | None:
+    return _failure(error.__cause__) if error.__cause__ is not error else None
+
+
+def _outcome(failure: Failure | None) -> Outcome:
+    if failure is None:
+        return Outcome.COMPLETED
+    return _OUTCOMES.get(failure.kind, Outcome.FAILED)
+
+
+def _is_last(info: temporalio.activity.Info, failure: Failure | None) -> bool:
+    """Whether Temporal will not try again, as far as the attempt itself can know."""
+    if failure is None or failure.kind == "canceled" or failure.non_retryable:
+        return True
+    policy = info.retry_policy
+    if policy is None:
+        return False
+    is_listed = failure.type in (policy.non_retryable_error_types or ())
+    return is_listed or 0 < policy.maximum_attempts <= info.attempt
