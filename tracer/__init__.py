@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from tracer._plugin import TracerPlugin
     from tracer._temporal_runtime import temporal_runtime
     from tracer._tenant import TenantOrigin, TenantSource
+    from tracer.branches import BranchSettings
+    from tracer.decisions import decision
     from tracer.genai import GenAIEnricher, llm_call, tool_call
     from tracer.redaction import ContentPolicy, Redaction, redact_exporter
     from tracer.settings import SpanSettings
 
 __all__ = [
+    "BranchSettings",
     "ContentPolicy",
     "GenAIEnricher",
     "Redaction",
@@ -33,6 +36,7 @@ __all__ = [
     "TracerInterceptor",
     "TracerPlugin",
     "configure_otlp",
+    "decision",
     "llm_call",
     "redact_exporter",
     "temporal_runtime",
@@ -41,6 +45,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BranchSettings": "tracer.branches",
     "ContentPolicy": "tracer.redaction",
     "GenAIEnricher": "tracer.genai",
     "Redaction": "tracer.redaction",
@@ -51,6 +56,7 @@ _HOMES = {
     "TracerInterceptor": "tracer._interceptor_form",
     "TracerPlugin": "tracer._plugin",
     "configure_otlp": "tracer._otlp",
+    "decision": "tracer.decisions",
     "llm_call": "tracer.genai",
     "redact_exporter": "tracer.redaction",
     "temporal_runtime": "tracer._temporal_runtime",

@@ -19,6 +19,7 @@ from opentelemetry.trace import Link
 from opentelemetry.trace import SpanKind as OTelKind
 from opentelemetry.trace.status import Status, StatusCode
 
+from tracer._branching import DEFAULT_BRANCHES, Branching
 from tracer._guard import Guard
 from tracer._ids import IDS, tracer_of
 from tracer._meters import Meters
@@ -27,9 +28,10 @@ from tracer._outbox import Item, Outbox, OverdueSpan
 from tracer._previous import FailureMemory
 from tracer._tenant import TenantSource
 from tracer._workers import Workers
+from tracer.branches import BranchSettings
 from tracer.context import SpanRef
 from tracer.genai._providers import Chosen
-from tracer.names import TRACER_NAME
+from tracer.names import TRACER_NAME, SpanKind
 from tracer.redaction.content import ContentPolicy
 from tracer.settings import DEFAULT_SETTINGS, SpanSettings
 from tracer.spans import SpanRecord
@@ -80,8 +82,10 @@ class Emitter:
         settings: SpanSettings = DEFAULT_SETTINGS,
         *,
         nests_chains: bool = False,
+        branches: BranchSettings | None = DEFAULT_BRANCHES,
     ) -> None:
         self.guard = guard or Guard()
+        self.branching = Branching(branches, self.guard)
         self.settings = settings
         self.nests_chains = nests_chains
         """Whether a run that another one continues is its parent."""
@@ -99,6 +103,7 @@ class Emitter:
         self.memory = FailureMemory()
         self.workers = Workers()
         self._told: OrderedDict[int, None] = OrderedDict()
+        self._told_branches: OrderedDict[int, None] = OrderedDict()
         self.outbox = Outbox(self.emit)
 
     @property
@@ -163,19 +168,24 @@ class Emitter:
 
     def emit_once(self, record: SpanRecord) -> None:
         """Queue a span that a retried task may tell again; from the second time on, count it."""
+        told = self._told_of(record)
         with self._lock:
-            is_known = record.span_id in self._told
-            self._told[record.span_id] = None
-            if len(self._told) > _REMEMBERED:
-                self._told.popitem(last=False)
-        if is_known:
-            self.meters.observe(record)
-        else:
+            is_known = record.span_id in told
+            told[record.span_id] = None
+            if len(told) > _REMEMBERED:
+                told.popitem(last=False)
+        if not is_known:
             self.emit(record)
+        elif record.kind is not SpanKind.BRANCH:
+            self.meters.observe(record)
 
     def is_new(self, record: SpanRecord) -> bool:
         """Whether the span was not told by a task that failed."""
-        return record.span_id not in self._told
+        return record.span_id not in self._told_of(record)
+
+    def _told_of(self, record: SpanRecord) -> OrderedDict[int, None]:
+        # Branches are many: they must not make the others forgotten.
+        return self._told_branches if record.kind is SpanKind.BRANCH else self._told
 
     def hold(self, run_id: str, task_id: int, items: Iterable[Item]) -> None:
         """Queue what a workflow task did, as soon as the server is known to have accepted it."""
@@ -260,6 +270,7 @@ def emitter_with(
     tenant: TenantSource | None,
     content: ContentPolicy,
     chains: Chains,
+    branches: BranchSettings | None,
 ) -> Emitter:
     """An emitter from what users say of it.
 
@@ -273,4 +284,5 @@ def emitter_with(
         meter_provider,
         settings=SpanSettings(tenant, content),
         nests_chains=chains == "nested",
+        branches=branches,
     )

@@ -7,11 +7,13 @@ from opentelemetry.trace import TracerProvider
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from tracer._branching import DEFAULT_BRANCHES
 from tracer._emitter import Chains, emitter_with
 from tracer._guard import Guard
 from tracer._interceptors import EmittingInterceptor
 from tracer._sandbox import runner_watched_by
 from tracer._tenant import TenantSource
+from tracer.branches import BranchSettings
 from tracer.redaction.content import ContentPolicy
 
 
@@ -34,13 +36,16 @@ class TracerInterceptor(EmittingInterceptor):
         tenant: TenantSource | None = TenantSource(),  # noqa: B008 - a constant
         content: ContentPolicy = ContentPolicy(),  # noqa: B008 - a constant
         chains: Chains = "linked",
+        branches: BranchSettings | None = DEFAULT_BRANCHES,
     ) -> None:
         """Create the interceptor. The arguments are those of `TracerPlugin`.
 
         Raises:
             ValueError: `chains` is neither `"linked"` nor `"nested"`.
         """
-        super().__init__(emitter_with(tracer_provider, meter_provider, tenant, content, chains))
+        super().__init__(
+            emitter_with(tracer_provider, meter_provider, tenant, content, chains, branches)
+        )
 
     @property
     def guard(self) -> Guard:

@@ -14,7 +14,7 @@ from tracer._guard import Guard
 from tracer._otel import span_context
 from tracer.context import SpanRef
 from tracer.names import Attribute, Metric, SpanKind
-from tracer.spans import SpanRecord
+from tracer.spans import SpanRecord, Value
 
 _STEPS = frozenset(
     {SpanKind.STEP, SpanKind.LOCAL, SpanKind.CHILD, SpanKind.NEXUS, SpanKind.EXTERNAL}
@@ -47,6 +47,7 @@ class Meters:
         self._queue_time = _histogram(meter, names.QUEUE_TIME)
         self._wait_duration = _histogram(meter, names.WAIT_DURATION)
         self._task_failures = _counter(meter, names.TASK_FAILURES)
+        self._branches = _counter(meter, names.BRANCHES)
         _observed(meter, names.DROPPED_SPANS, lambda: losses.dropped)
         _observed(meter, names.TRACER_ERRORS, lambda: losses.guard.count)
 
@@ -61,6 +62,9 @@ class Meters:
                 self._measure(self._wait_duration, names.WAIT_DURATION, record, seconds)
             case SpanKind.TASK_FAILURE:
                 self._count(self._task_failures, names.TASK_FAILURES, record)
+            case SpanKind.BRANCH:
+                labels = _labels_of_branch(record, self._more)
+                self._branches.add(1, labels, context=_context(record))
             case SpanKind.ATTEMPT:
                 self._count(self._attempts, names.ATTEMPT_COUNT, record)
                 queued = record.attributes.get(Attribute.QUEUE_SECONDS.value)
@@ -87,11 +91,17 @@ def _context(record: SpanRecord) -> Context:
     return trace.set_span_in_context(trace.NonRecordingSpan(context), Context())
 
 
-def _labels(
-    metric: Metric, record: SpanRecord, more: tuple[str, ...] = ()
-) -> dict[str, str | int | float | bool]:
+def _labels(metric: Metric, record: SpanRecord, more: tuple[str, ...] = ()) -> dict[str, Value]:
     found = record.attributes
     return {key: found[key] for key in (*metric.attributes, *more) if key in found}
+
+
+def _labels_of_branch(record: SpanRecord, more: tuple[str, ...]) -> dict[str, Value]:
+    labels = _labels(names.BRANCHES, record, more)
+    if not isinstance(labels.get(Attribute.BRANCH_OUTCOME.value), bool | str):
+        # A score would make a series of its own for each run.
+        labels.pop(Attribute.BRANCH_OUTCOME.value, None)
+    return labels
 
 
 def _counter(meter: Meter, metric: Metric) -> Counter:

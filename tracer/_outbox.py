@@ -88,10 +88,15 @@ class Outbox:
             held = self._held.pop(run_id, None)
         self._send(held)
 
-    def rejected(self, run_id: str) -> None:
-        """The server did not take it: the task will run again, and tell its spans then."""
+    def rejected(self, run_id: str) -> list[Item]:
+        """The server did not take it: the task will run again, and tell its spans then.
+
+        Returns:
+            What is let go.
+        """
         with self._lock:
-            self._held.pop(run_id, None)
+            held = self._held.pop(run_id, None)
+        return held.items if held else []
 
     def abandoned(self, run_id: str) -> None:
         """The worker gave up on the task while parts of it still run."""

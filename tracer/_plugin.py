@@ -10,11 +10,13 @@ from opentelemetry.trace import TracerProvider
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import ReplayerConfig, WorkerConfig
 
+from tracer._branching import DEFAULT_BRANCHES
 from tracer._emitter import Chains, emitter_with
 from tracer._guard import Guard
 from tracer._interceptors import EmittingInterceptor
 from tracer._sandbox import runner_watched_by
 from tracer._tenant import TenantSource
+from tracer.branches import BranchSettings
 from tracer.redaction.content import ContentPolicy
 
 
@@ -36,6 +38,7 @@ class TracerPlugin(SimplePlugin):
         tenant: TenantSource | None = TenantSource(),  # noqa: B008 - a constant
         content: ContentPolicy = ContentPolicy(),  # noqa: B008 - a constant
         chains: Chains = "linked",
+        branches: BranchSettings | None = DEFAULT_BRANCHES,
     ) -> None:
         """Create the plugin.
 
@@ -46,11 +49,15 @@ class TracerPlugin(SimplePlugin):
             content: Whose payloads are shown on spans. By default nobody's.
             chains: A run that continues another one has a trace of its own, linked to that of the
                 other. `"nested"` puts it under the other, in one trace.
+            branches: How much to capture of what workflow code decides; `None` captures nothing
+                but what the code names with `decision`.
 
         Raises:
             ValueError: `chains` is something else.
         """
-        self._emitter = emitter_with(tracer_provider, meter_provider, tenant, content, chains)
+        self._emitter = emitter_with(
+            tracer_provider, meter_provider, tenant, content, chains, branches
+        )
         super().__init__(
             "retrospan.TracerPlugin",
             interceptors=[EmittingInterceptor(self._emitter)],

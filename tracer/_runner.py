@@ -8,10 +8,13 @@ delegation: they pass every call on, so that methods which a new SDK adds keep w
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from temporalio.worker import WorkflowRunner
 
+from tracer._branching import Watched
 from tracer._emitter import Emitter
 from tracer._evictions import EXECUTION_ENDING, REFUSED, eviction_in, failed_task
 from tracer._headers import context_payload, put_context, put_nexus_context, put_tenant
@@ -22,8 +25,8 @@ from tracer.identity import RunKey
 from tracer.model.activations import ActivationReader, Changes, is_about_the_run
 from tracer.model.cancellation import trace_state
 from tracer.model.words import StepKind
-from tracer.names import LINK_HEADER
-from tracer.spans import RunSpans
+from tracer.names import LINK_HEADER, SpanKind
+from tracer.spans import RunSpans, SpanRecord
 
 if TYPE_CHECKING:
     from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
@@ -41,7 +44,8 @@ class TracingRunner(WorkflowRunner):
         self._emitter = emitter
 
     def prepare_workflow(self, defn: Any) -> None:
-        """Pass on."""
+        """Read the workflow's code, and pass on."""
+        self._emitter.branching.include(defn)
         self._runner.prepare_workflow(defn)
 
     def set_worker_level_failure_exception_types(self, types: Any) -> None:
@@ -78,6 +82,13 @@ class TracingInstance:
         self._spans: RunSpans | None = None
         self._held_task: int | None = None
         self._has_failed = False
+        self._branching = emitter.branching.of_run()
+        self._watched: Watched | None = None
+        """The last activation, until what it decided is told."""
+        self._is_live = False
+        """The last activation was no replay."""
+        self._is_given_up = False
+        """The worker did not wait for the last activation: it was deadlocked."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._instance, name)
@@ -93,17 +104,34 @@ class TracingInstance:
             self._tenant.started(act)
             self._reader.jobs(act)
         began_at = time.time_ns()
-        completion = self._instance.activate(act)
+        completion = self._run(act, is_eviction=eviction is not None)
         with guard.shielded("reading commands"):
             changes = self._reader.commands(completion)
             self._tenant.commanded(completion)
             self._spans_of_run().tenant = self._tenant.name
             self._send_context(completion)
             # What replays has been told before: by this worker, or by the one that had the run.
-            if not act.is_replaying:
+            if not act.is_replaying and not self._is_given_up:
                 self._tell(changes, act.history_length)
             self._tell_queries(act, completion, began_at)
+            self._watched = None
         return completion
+
+    def _run(self, act: Any, *, is_eviction: bool) -> Any:
+        """Let the workflow code run under watch."""
+        if is_eviction:
+            return self._instance.activate(act)
+        context: AbstractContextManager[object] = nullcontext()
+        with self._emitter.guard.shielded("watching decisions"):
+            self._is_live = not act.is_replaying
+            context = self._watched = self._branching.around(act)
+        try:
+            with context:
+                return self._instance.activate(act)
+        finally:
+            if self._is_given_up:
+                with self._emitter.guard.shielded("telling of a deadlock"):
+                    self._tell_branches(self._branches())
 
     def _spans_of_run(self) -> RunSpans:
         if self._spans is None:
@@ -134,14 +162,13 @@ class TracingInstance:
         if changes.started:
             emitter.emit_once(spans.anchor())
         if changes.task_failure is not None:
-            self._has_failed = True
-            emitter.outbox.rejected(self._run_id)
-            emitter.emit_once(spans.task_failure(changes.task_failure))
+            self._tell_what_failed(spans.task_failure(changes.task_failure))
             # A task that fails may fail for days: what came before it must not wait so long.
             for record in (*map(spans.step, changes.answered), *map(spans.signal, changes.signals)):
                 emitter.emit_once(record)
             return
         records = [
+            *self._branches(),
             *map(spans.step, changes.steps),
             *map(spans.wait, changes.waits),
             *map(spans.signal, changes.signals),
@@ -149,7 +176,7 @@ class TracingInstance:
         ]
         if changes.closed:
             records += map(spans.step, changes.unanswered)
-            records.append(spans.workflow())
+            records.append(spans.workflow(self._branching.loops()))
         if records or changes.has_local_activities:
             self._held_task = task_id
             emitter.hold(self._run_id, task_id, [r for r in records if emitter.is_new(r)])
@@ -171,14 +198,43 @@ class TracingInstance:
             outbox.abandoned(self._run_id)
         if job.reason not in REFUSED:
             return
-        outbox.rejected(self._run_id)
         reader = self._reader
         task = failed_task(
             job.reason, job.message, reader.task_id, reader.largest_payload, time.time_ns()
         )
-        if task is None or self._has_failed or self._spans is None:
+        is_first = self._spans is None
+        if task is None or self._has_failed or reader.machine.run.started_at is None:
+            outbox.rejected(self._run_id)
             return
-        self._emitter.emit_once(self._spans.task_failure(task))
+        spans = self._spans_of_run()
+        if is_first and self._is_live:
+            self._emitter.emit_once(spans.anchor())
+        self._tell_what_failed(spans.task_failure(task))
+
+    def _tell_what_failed(self, failure: SpanRecord) -> None:
+        """A failed task, and the branches that led there: it may take them again, or never."""
+        self._has_failed = True
+        held = self._emitter.outbox.rejected(self._run_id)
+        self._emitter.emit_once(failure)
+        if not failure.is_error:
+            return
+        self._tell_branches(item for item in held if isinstance(item, SpanRecord))
+        # Then the eviction may come while the code still runs: the activation tells at its end.
+        self._is_given_up = True
+        if self._watched is not None and self._watched.is_over:
+            self._tell_branches(self._branches())
+
+    def _tell_branches(self, records: Iterable[SpanRecord]) -> None:
+        for record in records:
+            if record.kind is SpanKind.BRANCH:
+                self._emitter.emit_once(record)
+
+    def _branches(self) -> list[SpanRecord]:
+        """What the last activation decided, as long as it is not told."""
+        watched, self._watched = self._watched, None
+        if watched is None:
+            return []
+        return self._spans_of_run().branches(*self._branching.to_tell(watched))
 
     def _send_context(self, completion: Any) -> None:
         """Put trace context into the headers of what the workflow asks for.

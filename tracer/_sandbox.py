@@ -7,7 +7,7 @@ modules to its restrictions. Any other runner is wrapped by delegation.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
@@ -28,6 +28,11 @@ class TracingSandboxedRunner(SandboxedWorkflowRunner):
     """The SDK's sandboxed runner, with every instance that it makes watched."""
 
     emitter: Emitter = field(kw_only=True)
+
+    def prepare_workflow(self, defn: Any) -> None:
+        """Read the workflow's code, and what the base class does."""
+        self.emitter.branching.include(defn)
+        super().prepare_workflow(defn)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """An instance of the base class, watched."""

@@ -70,6 +70,9 @@ class SpanKind(StrEnum):
     """`task failure`: a failed workflow task."""
     START = "start"
     """`start {type}`: a client starts a workflow."""
+    BRANCH = "branch"
+    """`branch {function}`, or `branch {name}` of a named decision: zero length, at the time of the
+    activation that took it; those of one activation are a nanosecond apart, in their order."""
 
 
 class Attribute(StrEnum):
@@ -209,6 +212,35 @@ class Attribute(StrEnum):
     """Version of the price list."""
     PRICE_MODEL = "retrospan.price.model"
     """`provider/model` of the price list."""
+    CODE_FUNCTION = "code.function.name"
+    """The function that decided, such as `Refund.run`, as OpenTelemetry names it."""
+    CODE_FILE = "code.file.path"
+    """Its file, from the top-level package on: `shop/refunds.py`."""
+    CODE_LINE = "code.line.number"
+    """The line of the decision."""
+    BRANCH_KIND = "retrospan.branch.kind"
+    """`if`, `elif`, `while`, `match`, `boolean`, `ternary`, `filter`, `except`, `assert`, or
+    `decision` where the workflow named it."""
+    BRANCH_CONDITION = "retrospan.branch.condition"
+    """The condition as the author wrote it."""
+    BRANCH_OUTCOME = "retrospan.branch.outcome"
+    """Whether it held; of a named decision, what it came to."""
+    BRANCH_BECAUSE = "retrospan.branch.because"
+    """The part that settled a condition of several parts."""
+    BRANCH_OCCURRENCE = "retrospan.branch.occurrence"
+    """Which evaluation at this place in this run it was, from 1."""
+    BRANCH_ROUNDS = "retrospan.branch.rounds"
+    """Where a `while` ended: how many rounds it made."""
+    BRANCH_VALUES = "retrospan.branch.values"
+    """What the names in the condition stood for, as a JSON object; only where that was allowed."""
+    BRANCH_DROPPED = "retrospan.branch.dropped"
+    """On the last branch of an activation: decisions of it that were counted, but have no span."""
+    LOOPS = "retrospan.loops"
+    """On a `workflow` span: the loops of its code with the rounds they made in this run."""
+    DECISION_NAME = "retrospan.decision.name"
+    """The name that the workflow gave to a decision."""
+    DECISION_WHY = "retrospan.decision.why"
+    """The reasons that the workflow gave, as a JSON object."""
 
 
 class GenAI(StrEnum):
@@ -340,6 +372,20 @@ TASK_FAILURES: Final = Metric(
     "Failed workflow tasks, by class.",
     (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE, Attribute.TASK_FAILURE_KIND),
 )
+BRANCHES: Final = Metric(
+    "retrospan.branches",
+    "{branch}",
+    "Decisions of workflow code, by place and outcome; numbers as outcomes are left out.",
+    (
+        Attribute.NAMESPACE,
+        Attribute.WORKFLOW_TYPE,
+        Attribute.CODE_FUNCTION,
+        Attribute.CODE_LINE,
+        Attribute.BRANCH_KIND,
+        Attribute.DECISION_NAME,
+        Attribute.BRANCH_OUTCOME,
+    ),
+)
 DROPPED_SPANS: Final = Metric(
     "retrospan.dropped_spans",
     "{span}",
@@ -426,6 +472,7 @@ METRICS: Final = (
     QUEUE_TIME,
     WAIT_DURATION,
     TASK_FAILURES,
+    BRANCHES,
     DROPPED_SPANS,
     LOST_SPANS,
     TRACER_ERRORS,

@@ -6,10 +6,12 @@ touches OpenTelemetry: a `SpanRecord` is data.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tracer.branches.points import Branch, BranchKind
 from tracer.context import SpanRef, caller_of, predecessor_of, trace_id_of
 from tracer.identity import span_id
 from tracer.model.failures import fingerprint
@@ -33,7 +35,7 @@ from tracer.names import SpanKind
 from tracer.redaction.content import ContentPolicy, content_of
 from tracer.settings import DEFAULT_SETTINGS, SpanSettings
 
-type Value = str | int | float | bool
+type Value = str | int | float | bool | tuple[str, ...]
 
 UNANSWERED: Final = "unanswered"
 """The outcome of a step that was open when its run ended."""
@@ -139,8 +141,12 @@ class RunSpans:
         trace_id = trace_id_of(original, run.headers)
         return (SpanRef(trace_id, span_id(original, SpanKind.RUN, "")),)
 
-    def workflow(self) -> SpanRecord:
-        """`workflow {type}` of a run that ended."""
+    def workflow(self, loops: tuple[str, ...] = ()) -> SpanRecord:
+        """`workflow {type}` of a run that ended.
+
+        Args:
+            loops: What its code's loops did, where a worker looked.
+        """
         run = self._run
         result = run.result if run.status is RunStatus.COMPLETED else ()
         return self._record(
@@ -158,6 +164,7 @@ class RunSpans:
                     A.RESULT_BYTES: run.result_bytes,
                     A.PATCHES: ",".join(dict.fromkeys(patch.id for patch in run.patches)),
                     **self._contents(run.input, result),
+                    **({A.LOOPS: loops} if loops else {}),
                 }
             ),
             is_error=run.status in _FAILED_RUNS,
@@ -277,6 +284,49 @@ class RunSpans:
             is_error=update.outcome is Outcome.FAILED,
             failure=update.failure,
             links=(caller,) if caller else (),
+        )
+
+    def branches(self, branches: Sequence[Branch], dropped: int = 0) -> list[SpanRecord]:
+        """The spans of what one activation decided, in its order.
+
+        Args:
+            branches: What it decided.
+            dropped: How many decisions more were only counted.
+        """
+        records = [self._branch(branch, place) for place, branch in enumerate(branches)]
+        if dropped and records:
+            records[-1].attributes[A.BRANCH_DROPPED.value] = dropped
+        return records
+
+    def _branch(self, branch: Branch, place: int) -> SpanRecord:
+        point = branch.point
+        is_named = point.kind is BranchKind.DECISION
+        # A nanosecond apart: stores order spans by time, and these are of one activation.
+        at = (branch.at or 0) + place
+        attributes = self._attributes(
+            {
+                A.CODE_FUNCTION: point.qualname,
+                A.CODE_FILE: point.file,
+                A.CODE_LINE: point.line,
+                A.BRANCH_KIND: point.kind.value,
+                A.DECISION_NAME if is_named else A.BRANCH_CONDITION: point.condition,
+                A.BRANCH_OCCURRENCE: branch.occurrence,
+                A.BRANCH_BECAUSE: branch.because,
+                A.DECISION_WHY if is_named else A.BRANCH_VALUES: _values(branch, is_named),
+            }
+        )
+        attributes[A.BRANCH_OUTCOME.value] = branch.outcome
+        if branch.rounds is not None:
+            attributes[A.BRANCH_ROUNDS.value] = branch.rounds
+        return self._record(
+            SpanKind.BRANCH,
+            # A task that failed and went another way when it was tried again did both.
+            f"{point.id}:{point.condition if is_named else ''}:{branch.outcome}",
+            branch.occurrence,
+            f"branch {point.condition if is_named else point.qualname}",
+            at,
+            at,
+            attributes,
         )
 
     def task_failure(self, task: WorkflowTask) -> SpanRecord:
@@ -463,6 +513,15 @@ def previous_attributes(failure: Failure | None) -> dict[str, Value]:
         A.PREVIOUS_FAILURE_MESSAGE.value: root.message,
         A.PREVIOUS_FAILURE_FINGERPRINT.value: fingerprint(failure),
     }
+
+
+def _values(branch: Branch, is_json: bool) -> str:
+    """The values of a branch as a JSON object; empty if it has none."""
+    members = (
+        f"{json.dumps(name)}: {text if is_json else json.dumps(text)}"
+        for name, text in branch.values
+    )
+    return f"{{{', '.join(members)}}}" if branch.values else ""
 
 
 def _step_id(step: Step) -> dict[str, Value]:

@@ -58,5 +58,5 @@ class Lab:
         return asyncio.run(activation())
 
 
-def outcomes(found: ActivationBranches) -> list[tuple[str, bool, int]]:
+def outcomes(found: ActivationBranches) -> list[tuple[str, object, int]]:
     return [(b.point.condition, b.outcome, b.occurrence) for b in found.branches]

@@ -18,7 +18,7 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Worker
 
 from tests.tracer.feature_workflows import ACTIVITIES, QUEUE, WORKFLOWS, DeskHandler
-from tracer import SpanSettings, TracerPlugin
+from tracer import BranchSettings, SpanSettings, TracerPlugin
 from tracer.identity import RunKey
 from tracer.model import Outcome, Run, RunStatus, run_from_events
 from tracer.names import Attribute, SpanKind
@@ -27,8 +27,10 @@ from tracer.spans import SpanRecord, spans_of
 type Shape = tuple[str, str, str, bool, str, str]
 """Name, trace, parent, whether it is an error, outcome, fingerprint of the failure."""
 
-_NOT_OF_A_HISTORY = frozenset({SpanKind.ATTEMPT, SpanKind.START, SpanKind.QUERY, SpanKind.HANDLER})
-"""Compared by tests of their own: a history tells of few attempts, and of no client."""
+_NOT_OF_A_HISTORY = frozenset(
+    {SpanKind.ATTEMPT, SpanKind.START, SpanKind.QUERY, SpanKind.HANDLER, SpanKind.BRANCH}
+)
+"""Compared by tests of their own: a history tells of few attempts, of no client and no branch."""
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Telescope:
     """A plugin that exports to memory."""
 
     settings: SpanSettings = field(default_factory=SpanSettings)
+    branches: BranchSettings | None = field(default_factory=BranchSettings)
     exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     metrics: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
     plugin: TracerPlugin = field(init=False)
@@ -50,6 +53,7 @@ class Telescope:
             meter_provider=points,
             tenant=self.settings.tenant,
             content=self.settings.content,
+            branches=self.branches,
         )
 
     def spans(self) -> list[ReadableSpan]:

@@ -142,7 +142,7 @@ def branches_of(activations: list[ActivationBranches]) -> list[Branch]:
     return [branch for found in activations for branch in found.branches]
 
 
-def told(branches: list[Branch]) -> list[tuple[str, str, bool, int]]:
+def told(branches: list[Branch]) -> list[tuple[str, str, object, int]]:
     return [
         (
             branch.point.qualname.rpartition(".")[2],

@@ -191,10 +191,13 @@ async def test_a_run_that_completes_as_a_signal_arrives(
     assert differences(core_knows(telescope, runs, cached), told_by(runs)) == []
 
 
-async def test_a_deadlocked_task(telescope: Telescope, client: Client, cached: int) -> None:
+@pytest.mark.parametrize("before", [["activities"], []], ids=["later", "first"])
+async def test_a_deadlocked_task(
+    telescope: Telescope, client: Client, cached: int, before: list[str]
+) -> None:
     workflow_id = f"deadlock-{uuid.uuid4()}"
     BROKEN[workflow_id] = 1
-    runs = await ended(client, await start(client, "activities", "deadlock", id=workflow_id))
+    runs = await ended(client, await start(client, *before, "deadlock", id=workflow_id))
     assert [task.failure_kind for task in runs[0].tasks if task.cause] == ["deadlock"]
     assert differences(core_knows(telescope, runs, cached), told_by(runs)) == []
 

@@ -174,7 +174,7 @@ async def test_live_spans_are_those_of_the_history(
 ) -> None:
     async with working(temporal_address, telescope.plugin) as client:
         histories = await drive(client)
-    own = {SpanKind.ATTEMPT, SpanKind.START}
+    own = {SpanKind.ATTEMPT, SpanKind.START, SpanKind.BRANCH}
     live = {
         span_id(s): shape(s)
         for s in telescope.spans()

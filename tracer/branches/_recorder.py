@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from asyncio import current_task
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from itertools import count
 from types import CodeType, FrameType
@@ -100,7 +100,17 @@ _NO_TRAIL: Final = Trail()
 class _Spot:
     """A point within one run: the cells whose counts add up to its occurrences."""
 
-    __slots__ = ("cells", "has_condition", "is_in_loop", "is_loop", "is_while", "names", "point")
+    __slots__ = (
+        "cells",
+        "has_condition",
+        "is_in_loop",
+        "is_loop",
+        "is_while",
+        "last_rounds",
+        "names",
+        "point",
+        "rounds_before",
+    )
 
     def __init__(self, planned: PlannedPoint) -> None:
         self.point = planned.point
@@ -111,6 +121,15 @@ class _Spot:
         self.is_while = self.is_loop and planned.has_condition
         self.is_in_loop = False
         """For a `while`: its last evaluation held."""
+        self.rounds_before = 0
+        """For a `while`: its rounds in this run until it last ended."""
+        self.last_rounds = 0
+        """For a `while`: the rounds that it made before it last ended."""
+
+    @property
+    def rounds(self) -> int:
+        """For a loop: its rounds in this run."""
+        return sum(cell.count for cell in self.cells if cell.way.outcome)
 
 
 class Cell:
@@ -188,8 +207,9 @@ class RunBranches:
         """Cells that counted in this activation."""
         self._silenced: list[Cell] = []
         """Cells that must not, in this run."""
-        self._taken: list[tuple[Cell, int, tuple[tuple[str, str], ...]]] = []
+        self._taken: list[tuple[Cell, int, tuple[tuple[str, str], ...], int | None]] = []
         self._muted: set[BranchPoint] = set()
+        self._once_muted: set[BranchPoint] = set()
         self._is_recording = False
         self._is_first = True
         self._is_broken = False
@@ -208,8 +228,10 @@ class RunBranches:
     def close(self, into: ActivationBranches, at: int | None) -> None:
         """End an activation and tell what it decided."""
         into.branches += [
-            Branch(cell.spot.point, cell.way.outcome, occurrence, at, cell.way.because, values)
-            for cell, occurrence, values in self._taken
+            Branch(
+                cell.spot.point, cell.way.outcome, occurrence, at, cell.way.because, values, rounds
+            )
+            for cell, occurrence, values, rounds in self._taken
         ]
         for cell in self._touched:
             self._settle(cell, into)
@@ -217,8 +239,20 @@ class RunBranches:
             cell.wake = 0
         into.dropped += self._dropped
         into.muted |= self._muted
+        self._once_muted |= self._muted
         self._touched, self._silenced, self._taken = [], [], []
         self._is_first = False
+
+    @property
+    def n_taken(self) -> int:
+        """How many branches of this activation are to be handed over so far."""
+        return len(self._taken)
+
+    def loops(self) -> Iterator[tuple[BranchPoint, int, bool]]:
+        """The loops of the run: place, rounds so far, and whether more may have been missed."""
+        for point, spot in self._spots.items():
+            if spot.is_loop:
+                yield point, spot.rounds, point in self._once_muted
 
     def is_counting(self, frame: FrameType) -> bool:
         """Whether code outside of any task counts: a constructor does, a polled condition not.
@@ -226,14 +260,7 @@ class RunBranches:
         Conditions that a workflow waits for are asked as often as anything happens. How often that
         is differs from worker to worker, and asking is no decision.
         """
-        if not self._is_first:
-            return False
-        caller: FrameType | None = frame
-        while caller:
-            if caller.f_code.co_name == "__init__":
-                return True
-            caller = caller.f_back
-        return False
+        return self._is_first and is_constructing(frame)
 
     def turn_to(self, code: CodeType) -> bool:
         """Make `gates` those of a code object; false if they must be made first."""
@@ -342,6 +369,8 @@ class RunBranches:
         for other in spot.cells:
             if other.way.outcome:
                 other.wake = 0
+        rounds = spot.rounds
+        spot.last_rounds, spot.rounds_before = rounds - spot.rounds_before, rounds
         return True
 
     def _take(self, cell: Cell, spot: _Spot) -> None:
@@ -352,7 +381,10 @@ class RunBranches:
         values: tuple[tuple[str, str], ...] = ()
         if self.settings.capture_values:
             values = values_of(spot.names, sys._getframe(_FRAMES_TO_WORKFLOW))
-        self._taken.append((cell, occurrence, values))
+        rounds = None
+        if spot.is_while and not cell.way.outcome:
+            rounds = spot.last_rounds
+        self._taken.append((cell, occurrence, values, rounds))
 
     def _settle(self, cell: Cell, into: ActivationBranches) -> None:
         """Count what a cell saw in this activation, and make it ready for the next."""
@@ -363,6 +395,16 @@ class RunBranches:
         elif cell.way.outcome:
             into.loops[spot.point] = into.loops.get(spot.point, 0) + evaluated
         cell.base, cell.emitted, cell.wake = _UNTOUCHED, 0, 0
+
+
+def is_constructing(frame: FrameType) -> bool:
+    """Whether a constructor is among a frame and its callers."""
+    caller: FrameType | None = frame
+    while caller:
+        if caller.f_code.co_name == "__init__":
+            return True
+        caller = caller.f_back
+    return False
 
 
 def _no_task() -> None:

@@ -34,6 +34,8 @@ class BranchKind(StrEnum):
     EXCEPT = "except"
     """One `except` clause that looked at an exception."""
     ASSERT = "assert"
+    DECISION = "decision"
+    """What the workflow named with `tracer.decision`; its name stands for the condition."""
 
 
 LOOP_KINDS = frozenset({BranchKind.WHILE, BranchKind.FOR})
@@ -73,8 +75,9 @@ class Branch:
     """One decision taken."""
 
     point: BranchPoint
-    outcome: bool
-    """Whether the condition held, as it is written: for `if not done`, true if it was not done."""
+    outcome: bool | str | int | float
+    """Whether the condition held, as it is written: for `if not done`, true if it was not done. Of
+    a named decision, what it came to."""
     occurrence: int
     """1 for the first evaluation of this point in this run, replays counted."""
     at: int | None = None
@@ -83,7 +86,10 @@ class Branch:
     """What settled a condition that is made of several: `not amount > 100`, where the author wrote
     `amount > 100 and is_new` and the amount was small. Empty for a condition of one part."""
     values: tuple[tuple[str, str], ...] = ()
-    """Names that the condition reads with what they stood for; empty unless allowed."""
+    """Names that the condition reads with what they stood for; empty unless allowed. Of a named
+    decision, its reasons as JSON."""
+    rounds: int | None = None
+    """For a `while` that ended: how many rounds it made."""
 
 
 @dataclass(slots=True)
