@@ -13,7 +13,6 @@ with workflow.unsafe.imports_passed_through():
 
 QUEUE = "deciding"
 TIMEOUT = timedelta(seconds=20)
-_TICK = timedelta(milliseconds=5)
 
 
 @activity.defn
@@ -42,7 +41,7 @@ class Deciding:
         rounds = 0
         while rounds < 3:
             rounds += 1
-            await workflow.sleep(_TICK)
+            await workflow.execute_activity(look, rounds, start_to_close_timeout=TIMEOUT)
         for _ in range(2):
             rounds += 1
         if amount > 500:
