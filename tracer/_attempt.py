@@ -134,8 +134,11 @@ class Attempt:
     def _learn(self, previous: Previous) -> None:
         attributes = previous_attributes(previous.failure)
         if previous.ended_at:
-            scheduled = self._info.current_attempt_scheduled_time.timestamp()
-            attributes[A.BACKOFF_SECONDS.value] = max(scheduled - previous.ended_at, 0.0)
+            info = self._info
+            # Of a local activity the SDK knows when the first attempt was asked for, no more.
+            asked = info.started_time if info.is_local else info.current_attempt_scheduled_time
+            backoff = asked.timestamp() - previous.ended_at
+            attributes[A.BACKOFF_SECONDS.value] = max(backoff, 0.0)
         self.span.set_attributes(attributes)
         self._record.attributes.update(attributes)
 

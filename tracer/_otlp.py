@@ -21,7 +21,7 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from tracer._exporting import CountingSpanProcessor, LossReason
@@ -32,6 +32,7 @@ from tracer._otlp_env import (
     load_exporter,
     protocol_of,
 )
+from tracer.genai.enricher import GenAIEnricher
 from tracer.names import LOST_SPANS, TRACER_NAME, Attribute
 from tracer.redaction.exporters import redact_exporter
 from tracer.redaction.policy import Redaction
@@ -100,6 +101,9 @@ def configure_otlp(
 ) -> Telemetry:
     """Providers for this process; the global ones stay as they are.
 
+    Model calls that other instrumentations trace get their cost on the way out, where the extra
+    `retrospan[cost]` is installed.
+
     All standard `OTEL_*` variables apply: exporters, endpoint, protocol, headers, timeout,
     certificates, sampler, limits, batch sizes, intervals, temporality, resource, and
     `OTEL_SDK_DISABLED`. An argument precedes its variable.
@@ -119,15 +123,19 @@ def configure_otlp(
     """
     named = {SERVICE_NAME: service_name} if service_name else {}
     resource = Resource.create({**named, **(attributes or {})})
+    readers = [_reader(name, endpoint, protocol, redaction) for name in exporter_names("metrics")]
+    meter_provider = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     processors = tuple(
         CountingSpanProcessor(_redacted(_span_exporter(name, endpoint, protocol), redaction))
         for name in exporter_names("traces")
     )
-    for processor in processors:
-        tracer_provider.add_span_processor(processor)
-    readers = [_reader(name, endpoint, protocol, redaction) for name in exporter_names("metrics")]
-    meter_provider = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+    if processors or readers:
+        exporting = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call] # as the SDK is
+        for processor in processors:
+            exporting.add_span_processor(processor)
+        # One for all exporters: each would count what it sees.
+        tracer_provider.add_span_processor(GenAIEnricher(exporting, meter_provider=meter_provider))
     telemetry = Telemetry(tracer_provider, meter_provider, processors)
     _observe_losses(telemetry)
     return telemetry

@@ -157,7 +157,7 @@ class Attribute(StrEnum):
     QUEUE_SECONDS = "retrospan.queue.seconds"
     """From then to its start on a worker."""
     BACKOFF_SECONDS = "retrospan.attempt.backoff.seconds"
-    """From the end of the attempt before to the scheduling of this one."""
+    """From the end of the attempt before, where it is known, to the scheduling of this one."""
     PREVIOUS_FAILURE_TYPE = "retrospan.attempt.previous.type"
     """Why there was an attempt before this one: the type of its failure's root cause. `HEARTBEAT`
     and `START_TO_CLOSE` are timeouts: its worker died, lost its connection or stalled."""
