@@ -8,65 +8,31 @@ is for `mart.llm_calls` to say.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
-
-import orjson
+from typing import TYPE_CHECKING
 
 from analytics.event_rows import key_columns, utc
 from analytics.failure_rows import step_id
+from replayer.model_calls import StepModelCall, model_call_of
 from tracer.genai.prices import SOURCE, cost_of, price_version
-from tracer.genai.results import usage_in_result
 from tracer.genai.usage import ModelUsage
-from tracer.model import Outcome, Run, Step, StepKind
+from tracer.model import Run, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
     from analytics.tables import Row
 
 __all__ = ["cost_columns", "history_call_rows", "usage_columns"]
-
-_CALL_KINDS: Final = frozenset({StepKind.ACTIVITY, StepKind.LOCAL_ACTIVITY})
-
-_MISTRAL_PREFIX: Final = "mistralai_"
-_CALL_NAMES: Final = frozenset(
-    {
-        "invoke_model_activity",
-        "mistralai_chat_complete",
-        "mistralai_chat_stream",
-        "mistralai_chat_parse",
-        "mistralai_embeddings",
-        "mistralai_start_conversation",
-        "mistralai_start_conversation_stream",
-        "mistralai_append_conversation",
-        "mistralai_append_conversation_stream",
-    }
-)
-"""Activities of agent libraries that are model calls, also where their result tells no usage:
-such a call must show up as one without a price."""
 
 
 def history_call_rows(run: Run) -> list[Row]:
     """One row per completed step that was a model call."""
     key = key_columns(run.key)
-    return [
-        key | row
-        for step in run.steps
-        if step.kind in _CALL_KINDS and step.outcome is Outcome.COMPLETED
-        for row in _call_row(step)
-    ]
+    calls = ((step, model_call_of(step)) for step in run.steps)
+    return [key | _call_row(step, call) for step, call in calls if call is not None]
 
 
-def _call_row(step: Step) -> list[dict[str, object]]:
-    usage = usage_in_result(_json(step.result))
-    if usage is None and step.name not in _CALL_NAMES:
-        return []
-    usage = usage or ModelUsage()
-    provider = usage.provider or ("mistral_ai" if step.name.startswith(_MISTRAL_PREFIX) else "")
-    request_model = _requested_model(step)
-    at = step.started_at or step.scheduled_at
-    return [
+def _call_row(step: Step, call: StepModelCall) -> dict[str, object]:
+    usage = call.usage
+    return (
         {
             "step_id": step_id(step.kind, step.id, step.occurrence),
             "attempt": step.attempt_count or None,
@@ -75,34 +41,16 @@ def _call_row(step: Step) -> list[dict[str, object]]:
             "span_id": None,
             "is_nested": False,
             "operation": "embeddings" if "embeddings" in step.name else "chat",
-            "provider": provider or None,
-            "request_model": request_model or None,
+            "provider": call.provider or None,
+            "request_model": call.request_model or None,
             "response_model": usage.model or None,
-            "started_at": utc(at),
+            "started_at": utc(call.at),
             "latency_s": None,
             "error_type": None,
         }
         | usage_columns(usage)
-        | cost_columns(usage, provider, (usage.model, request_model), at)
-    ]
-
-
-def _requested_model(step: Step) -> str:
-    request = _json(step.input)
-    if not isinstance(request, dict):
-        return ""
-    model = request.get("model") or request.get("model_name")
-    return model if isinstance(model, str) else ""
-
-
-def _json(payloads: Sequence[Any]) -> object:
-    """The first payload's value, if it is JSON under whichever name of encoding."""
-    if not payloads or not payloads[0].metadata.get("encoding", b"").startswith(b"json/"):
-        return None
-    try:
-        return orjson.loads(payloads[0].data)
-    except orjson.JSONDecodeError:
-        return None
+        | cost_columns(usage, call.provider, (usage.model, call.request_model), call.at)
+    )
 
 
 def usage_columns(usage: ModelUsage) -> dict[str, object]:
