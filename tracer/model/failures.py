@@ -110,10 +110,15 @@ def child_failure(outcome: Outcome, failure: Failure | None) -> Failure | None:
             return failure
 
 
+UUID = r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"
+"""A UUID; letters in either case."""
+ADDRESS = r"\b0x[0-9a-f]+\b"
+"""An address in memory, as `repr` writes it; letters in either case."""
+
 _MASKS = (
     # Order matters: a UUID or a path is recognised before the digits in it are.
-    (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<uuid>"),
-    (re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE), "<address>"),
+    (re.compile(UUID, re.IGNORECASE), "<uuid>"),
+    (re.compile(ADDRESS, re.IGNORECASE), "<address>"),
     (re.compile(r"\b[0-9a-f]{16,}\b", re.IGNORECASE), "<hex>"),
     (re.compile(r"\d+(?:\.\d+)*"), "<n>"),
 )

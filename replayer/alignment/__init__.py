@@ -1,0 +1,52 @@
+"""Two runs side by side: what is the same, what differs, where they part, and why.
+
+`align` matches steps by what they are, never by event ids or times, so that two runs of different
+days, versions or models can be compared. Nothing here writes, asks a server, or decides which of
+two runs is right.
+"""
+
+from __future__ import annotations
+
+from replayer.alignment._align import align
+from replayer.alignment.cause import Because, Cause, cause_of
+from replayer.alignment.changes import MISSING, Change, TextPart, changes_of
+from replayer.alignment.comparison import Comparison, compare
+from replayer.alignment.document import row_document, summary_document
+from replayer.alignment.following import FindHistory, side_of
+from replayer.alignment.totals import Totals, totals_of, verdicts_of
+from replayer.alignment.words import (
+    AlignedRow,
+    Decision,
+    Entry,
+    EntryKind,
+    Reason,
+    Side,
+    Verdict,
+)
+
+__all__ = [
+    "MISSING",
+    "AlignedRow",
+    "Because",
+    "Cause",
+    "Change",
+    "Comparison",
+    "Decision",
+    "Entry",
+    "EntryKind",
+    "FindHistory",
+    "Reason",
+    "Side",
+    "TextPart",
+    "Totals",
+    "Verdict",
+    "align",
+    "cause_of",
+    "changes_of",
+    "compare",
+    "row_document",
+    "side_of",
+    "summary_document",
+    "totals_of",
+    "verdicts_of",
+]

@@ -1,0 +1,109 @@
+"""`retrospan diff A B`: two runs side by side, where they part, why, and what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from replayer.alignment import (
+    Comparison,
+    Side,
+    Verdict,
+    compare,
+    row_document,
+    side_of,
+    summary_document,
+)
+from replayer.history import CodecError, CodecServer, RunHistory, decoded_history
+from tracer.identity import RunKey
+from tui.cli.diagnostics import warn
+from tui.cli.exits import Exit
+from tui.cli.options import (
+    address_option,
+    codec_option,
+    json_option,
+    namespace_option,
+    warehouse_option,
+)
+from tui.cli.tables import write_json
+from tui.diff import diff_lines, write_lines
+from tui.diff.following import finder_for
+from tui.resolve import Places, resolve_run
+
+_CHANGED = "changed"
+
+
+@click.command("diff")
+@click.argument("left", metavar="A")
+@click.argument("right", metavar="B")
+@click.option(
+    "--follow-children",
+    is_flag=True,
+    help="Compare child workflows and the runs of a continue-as-new chain as well.",
+)
+@click.option(
+    "--only", type=click.Choice([_CHANGED]), help="Leave out what is equal on both sides."
+)
+@json_option()
+@warehouse_option()
+@address_option()
+@namespace_option("The namespace to look in.")
+@codec_option()
+def command(
+    left: str,
+    right: str,
+    follow_children: bool,
+    only: str | None,
+    as_json: bool,
+    warehouse: Path,
+    address: str | None,
+    namespace: str | None,
+    codec: CodecServer | None,
+) -> Exit:
+    """Compare two runs: the steps side by side, where they part, and why.
+
+    A and B name runs as for `show`. Steps are matched by what they are, whatever their ids and
+    whichever of parallel ones was first; ids and times that no two runs share are no difference,
+    and neither is the time that things took. Exit code 1 says that the runs differ.
+    """
+    places = Places(warehouse, address, namespace)
+    sides = [_side(run, places, codec, is_followed=follow_children) for run in (left, right)]
+    comparison = compare(*sides)
+    if as_json:
+        _write_json(comparison, only_changed=only == _CHANGED)
+    else:
+        write_lines(diff_lines(comparison, only_changed=only == _CHANGED))
+    return Exit.FOUND if comparison.differs else Exit.OK
+
+
+def _side(text: str, places: Places, codec: CodecServer | None, *, is_followed: bool) -> Side:
+    history = resolve_run(text, places)
+    if not is_followed:
+        return side_of(_decoded(history, codec))
+    find = finder_for(history, places)
+
+    def find_decoded(key: RunKey) -> RunHistory | None:
+        found = find(key)
+        return None if found is None else _decoded(found, codec)
+
+    return side_of(_decoded(history, codec), find_decoded)
+
+
+def _decoded(history: RunHistory, codec: CodecServer | None) -> RunHistory:
+    if codec is None:
+        return history
+    try:
+        return asyncio.run(decoded_history(history, codec))
+    except CodecError as error:
+        warn(f"payloads are compared as recorded: {error}")
+        return history
+
+
+def _write_json(comparison: Comparison, *, only_changed: bool) -> None:
+    """The summary first, then one object per row."""
+    write_json(summary_document(comparison.rows, comparison.cause))
+    for index, row in enumerate(comparison.rows):
+        if not (only_changed and row.verdict is Verdict.EQUAL):
+            write_json(row_document(row, index))
