@@ -9,7 +9,7 @@ from replayer.alignment._compare import differences
 from replayer.alignment._entries import entries_of, runs_of
 from replayer.alignment._keys import Keys
 from replayer.alignment._match import Pair, matched
-from replayer.alignment._order import Causes, Order, crossing
+from replayer.alignment._order import Causes, Order, namesakes
 from replayer.alignment.words import AlignedRow, Entry, EntryKind, Side, Verdict
 from tracer.model import Run
 from tracer.model.words import Payload
@@ -66,11 +66,14 @@ def _child_rows(
 def _pairs(left: Side, ours: Keys, right: Side, theirs: Keys) -> tuple[list[Pair], list[Pair]]:
     """The backbone, and pairs beside it; whichever side comes first, the same."""
     if _comes_first(left, ours.entries, right, theirs.entries):
-        backbone = matched(ours, theirs)
-        return backbone, crossing(ours, theirs, backbone)
-    backbone = matched(theirs, ours)
-    others = crossing(theirs, ours, backbone)
+        return _found(ours, theirs)
+    backbone, others = _found(theirs, ours)
     return [(j, i) for i, j in backbone], [(j, i) for i, j in others]
+
+
+def _found(ours: Keys, theirs: Keys) -> tuple[list[Pair], list[Pair]]:
+    backbone, crossing = matched(ours, theirs)
+    return backbone, crossing + namesakes(ours, theirs, backbone + crossing)
 
 
 def _comes_first(left: Side, ours: Sequence[Entry], right: Side, theirs: Sequence[Entry]) -> bool:

@@ -76,9 +76,10 @@ def _placed(side: Side) -> Iterator[tuple[tuple[float, int], Entry]]:
         yield (signal.event_id or _LAST, 0), _signal(signal)
     for update in run.updates:
         yield (_update_event(run, update), 0), _update(update)
+    unnamed = {step.name for step in run.steps if step.kind is StepKind.TIMER and not step.summary}
     for wait in run.waits:
         # Behind the timer that limits it, which has a higher id than the task that opened it.
-        yield ((wait.closed_event_id or _LAST) - 0.5, 0), _wait(wait)
+        yield ((wait.closed_event_id or _LAST) - 0.5, 0), _wait(wait, unnamed)
     yield from _decisions(side)
     yield (_LAST, 1), _end(run)
 
@@ -248,11 +249,11 @@ def _update_event(run: Run, update: Update) -> float:
     return next(filter(None, after), _LAST)
 
 
-def _wait(wait: Wait) -> Entry:
+def _wait(wait: Wait, unnamed: set[str]) -> Entry:
     woken_by = wait.woken_by.value if wait.woken_by is not None else "open"
     return Entry(
         EntryKind.WAIT,
-        wait.label,
+        "" if wait.label in unnamed else wait.label,  # A timer's id means nothing.
         0,
         wait.opened_event_id,
         wait.opened_at,

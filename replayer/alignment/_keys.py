@@ -7,7 +7,7 @@ that no cheaper key has placed, and once.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -29,7 +29,7 @@ class Level(IntEnum):
     """How much must be the same."""
 
     ALL = 0
-    """Kind, name, input and answer, byte for byte."""
+    """Kind, name, input, policy and answer, byte for byte."""
     WHAT = 1
     """Kind, name, and the input apart from what is volatile."""
     NAME = 2
@@ -53,15 +53,15 @@ class Keys:
         """Number of entries."""
         return len(self.entries)
 
-    def at(self, level: Level, start: int, end: int) -> list[int]:
-        """The keys of a range of entries."""
+    def at(self, level: Level, indexes: Iterable[int]) -> list[int]:
+        """The keys of some entries."""
         match level:
             case Level.ALL:
-                return self._all[start:end]
+                return [self._all[index] for index in indexes]
             case Level.WHAT:
-                return [self.what(index) for index in range(start, end)]
+                return [self.what(index) for index in indexes]
             case Level.NAME:
-                return self._name[start:end]
+                return [self._name[index] for index in indexes]
 
     def name(self, index: int) -> int:
         """Of kind and name."""
@@ -114,7 +114,7 @@ class Keys:
 def _whole(entry: Entry) -> int:
     failure = entry.failure
     trouble = None if failure is None else (failure.root.type, failure.root.message)
-    answer = (entry.outcome, _raw(entry.output), trouble)
+    answer = (entry.outcome, _raw(entry.output), trouble, entry.policy, entry.attempts)
     return hash((entry.kind, _about(entry), _raw(entry.input), answer))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from replayer.alignment._entries import runs_of
@@ -18,7 +18,7 @@ from replayer.alignment._keys import Keys
 from replayer.alignment._match import Pair, likeness
 from replayer.alignment.words import MESSAGES, STEPS, Entry, EntryKind, Side
 
-__all__ = ["Causes", "Order", "crossing"]
+__all__ = ["Causes", "Order", "namesakes"]
 
 _MUCH_ALIKE: Final = 0.5
 _WEIGHED: Final = 40
@@ -29,32 +29,15 @@ _LONGEST_WALK: Final = 2_000
 """Steps looked at to find out whether one led to the other; farther apart, time decides."""
 
 
-def crossing(left: Keys, right: Keys, backbone: Sequence[Pair]) -> list[Pair]:
-    """Pairs among the entries that the backbone leaves over; those out of order among them."""
-    rest_left = _left_over(len(left), {i for i, _ in backbone})
-    rest_right = _left_over(len(right), {j for _, j in backbone})
-    if not rest_left or not rest_right:
-        return []
-    pairs = _same_key({i: left.what(i) for i in rest_left}, {j: right.what(j) for j in rest_right})
-    rest_left = _left_over_of(rest_left, {i for i, _ in pairs})
-    rest_right = _left_over_of(rest_right, {j for _, j in pairs})
-    return pairs + _namesakes(left, right, rest_left, rest_right)
+def namesakes(left: Keys, right: Keys, pairs: Sequence[Pair]) -> list[Pair]:
+    """Pairs among the entries that are left over: out of order, and changed."""
+    rest_left = _left_over(len(left), {i for i, _ in pairs})
+    rest_right = _left_over(len(right), {j for _, j in pairs})
+    return _namesakes(left, right, rest_left, rest_right) if rest_left and rest_right else []
 
 
 def _left_over(count: int, taken: set[int]) -> list[int]:
-    return _left_over_of(range(count), taken) if len(taken) < count else []
-
-
-def _left_over_of(indexes: Iterable[int], taken: set[int]) -> list[int]:
-    return [index for index in indexes if index not in taken]
-
-
-def _same_key(ours: dict[int, int], theirs: dict[int, int]) -> list[Pair]:
-    """The first with the first of the same key, and so on."""
-    places: dict[int, list[int]] = defaultdict(list)
-    for j in sorted(theirs, reverse=True):
-        places[theirs[j]].append(j)
-    return [(i, places[key].pop()) for i, key in ours.items() if places.get(key)]
+    return [index for index in range(count) if index not in taken] if len(taken) < count else []
 
 
 def _namesakes(
