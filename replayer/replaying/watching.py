@@ -1,0 +1,104 @@
+"""Watching a replay at the activation boundary, on the host side of the sandbox.
+
+A hook sees the instance that is made, and each activation with the completion that answers it, in
+the thread that runs the workflow code. It must not change what it sees. Both classes wrap by
+delegation, so that methods which a new SDK adds keep working.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, cast
+
+from temporalio.worker import WorkflowRunner
+
+if TYPE_CHECKING:
+    from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
+
+__all__ = ["ReplayHook", "WatchingInstance", "WatchingRunner"]
+
+
+class ReplayHook:
+    """Sees a replay; this one ignores all of it, so that others need only what they use.
+
+    An exception of a hook fails the activation, and with it the replay.
+    """
+
+    def created(self, details: WorkflowInstanceDetails, instance: WorkflowInstance) -> None:
+        """An instance was made for the run; once per replay, before its first activation."""
+
+    def activating(self, activation: Any) -> None:
+        """The workflow code is about to run.
+
+        Args:
+            activation: `WorkflowActivation`; an eviction at the end is one, too.
+        """
+
+    def activated(self, activation: Any, completion: Any) -> None:
+        """The workflow code has run.
+
+        Args:
+            activation: `WorkflowActivation`.
+            completion: `WorkflowActivationCompletion`, with the commands or the failure.
+        """
+
+    def broken(self, activation: Any, error: BaseException) -> None:
+        """The activation raised instead of giving a completion."""
+
+
+class WatchingRunner(WorkflowRunner):
+    """Any workflow runner, with the instances that it makes watched."""
+
+    def __init__(self, runner: WorkflowRunner, hook: ReplayHook, run_id: str) -> None:
+        """Wrap a runner.
+
+        Args:
+            runner: What makes the instances.
+            hook: Who sees them.
+            run_id: The run that is replayed. A reset run's history names the run it was reset
+                from, and the SDK would tell workflow code that one.
+        """
+        self._runner = runner
+        self._hook = hook
+        self._run_id = run_id
+
+    def prepare_workflow(self, defn: Any) -> None:
+        """Pass on."""
+        self._runner.prepare_workflow(defn)
+
+    def set_worker_level_failure_exception_types(self, types: Any) -> None:
+        """Pass on."""
+        self._runner.set_worker_level_failure_exception_types(types)
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """An instance of the wrapped runner, watched."""
+        info = dataclasses.replace(det.info, run_id=self._run_id)
+        details = dataclasses.replace(det, info=info)
+        instance = self._runner.create_instance(details)
+        self._hook.created(details, instance)
+        return cast("WorkflowInstance", WatchingInstance(instance, self._hook))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runner, name)
+
+
+class WatchingInstance:
+    """A workflow instance whose activations a hook sees."""
+
+    def __init__(self, instance: WorkflowInstance, hook: ReplayHook) -> None:
+        self._instance = instance
+        self._hook = hook
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._instance, name)
+
+    def activate(self, act: Any) -> Any:
+        """Let the workflow code run, and show what came in and out."""
+        self._hook.activating(act)
+        try:
+            completion = self._instance.activate(act)
+        except BaseException as error:
+            self._hook.broken(act, error)
+            raise
+        self._hook.activated(act, completion)
+        return completion

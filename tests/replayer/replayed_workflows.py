@@ -1,0 +1,58 @@
+"""One workflow type in several versions, as a replay meets it."""
+
+import time
+from datetime import timedelta
+
+from temporalio import activity, workflow
+
+QUEUE = "replayed"
+TIMEOUT = timedelta(seconds=20)
+
+
+@activity.defn
+async def charge(amount: int) -> str:
+    return f"charged {amount}"
+
+
+@workflow.defn
+class Order:
+    @workflow.run
+    async def run(self) -> str:
+        charged = await workflow.execute_activity(charge, 7, start_to_close_timeout=TIMEOUT)
+        await workflow.sleep(0.01)
+        return charged
+
+
+@workflow.defn(name="Order")
+class Reordered:
+    @workflow.run
+    async def run(self) -> str:
+        await workflow.sleep(0.01)
+        return await workflow.execute_activity(charge, 7, start_to_close_timeout=TIMEOUT)
+
+
+@workflow.defn(name="Order")
+class Blocking:
+    @workflow.run
+    async def run(self) -> str:
+        time.sleep(600)
+        return ""
+
+
+@workflow.defn(name="Order")
+class Sleepless:
+    @workflow.run
+    async def run(self) -> str:
+        while True:
+            pass
+
+
+@workflow.defn
+class Impatient:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity(charge, 7, start_to_close_timeout=TIMEOUT)
+        await workflow.sleep(timedelta(days=30))
+
+
+ACTIVITIES = [charge]
