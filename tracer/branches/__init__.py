@@ -16,7 +16,9 @@ imported, and from conditions while the SDK polls them; `while True` and `for` a
 value of `a < b < c` decides nothing. Nothing is ever raised into workflow code.
 """
 
+from tracer.branches._files import WorkflowFiles
 from tracer.branches._recorder import RunBranches
+from tracer.branches._source import read_source
 from tracer.branches._watch import BranchWatch, process_watch
 from tracer.branches.points import (
     ActivationBranches,
@@ -34,5 +36,7 @@ __all__ = [
     "BranchSettings",
     "BranchWatch",
     "RunBranches",
+    "WorkflowFiles",
     "process_watch",
+    "read_source",
 ]

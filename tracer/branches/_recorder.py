@@ -182,6 +182,7 @@ class RunBranches:
         self,
         settings: BranchSettings | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
+        mark: Callable[[], int] | None = None,
     ) -> None:
         """Create it together with the workflow instance.
 
@@ -189,6 +190,7 @@ class RunBranches:
             settings: How much to look at.
             on_error: Told where and what went wrong in here, such as `Guard.note`. Nothing is ever
                 raised into workflow code.
+            mark: Asked for a number as each decision is taken, such as a position on a tape.
         """
         self.settings = settings or BranchSettings()
         self.birth = 0
@@ -198,6 +200,8 @@ class RunBranches:
         self.gates: dict[int, Gate] = {}
         self.task: Callable[[], Any] = current_task
         self._on_error = on_error
+        self._mark = mark
+        self._marks: list[int] = []
         self._nothing = _Nothing()
         self._trail = _NO_TRAIL
         """Of `code`."""
@@ -221,7 +225,7 @@ class RunBranches:
         self._is_recording = recording
         self._budget = self.settings.evaluations
         self._dropped = 0
-        self._taken, self._muted = [], set()
+        self._taken, self._marks, self._muted = [], [], set()
         if not self._is_broken:
             self.task = _writing_task(is_read_only) if is_read_only else current_task
 
@@ -233,6 +237,7 @@ class RunBranches:
             )
             for cell, occurrence, values, rounds in self._taken
         ]
+        into.marks += self._marks
         for cell in self._touched:
             self._settle(cell, into)
         for cell in self._silenced:
@@ -240,7 +245,7 @@ class RunBranches:
         into.dropped += self._dropped
         into.muted |= self._muted
         self._once_muted |= self._muted
-        self._touched, self._silenced, self._taken = [], [], []
+        self._touched, self._silenced, self._taken, self._marks = [], [], [], []
         self._is_first = False
 
     @property
@@ -385,6 +390,8 @@ class RunBranches:
         if spot.is_while and not cell.way.outcome:
             rounds = spot.last_rounds
         self._taken.append((cell, occurrence, values, rounds))
+        if self._mark is not None:
+            self._marks.append(self._mark())
 
     def _settle(self, cell: Cell, into: ActivationBranches) -> None:
         """Count what a cell saw in this activation, and make it ready for the next."""

@@ -98,6 +98,8 @@ class ActivationBranches:
 
     branches: list[Branch] = field(default_factory=list)
     """In the order in which the decisions were taken."""
+    marks: list[int] = field(default_factory=list)
+    """For each of `branches` the number that `RunBranches` was given a `mark` for; else empty."""
     loops: dict[BranchPoint, int] = field(default_factory=dict)
     """Rounds begun in this activation. The first round of a `while True` or of an `async for`
     leaves no mark, so these count the rounds that came after another."""

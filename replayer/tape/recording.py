@@ -1,0 +1,203 @@
+"""Making a tape: a replay of a recorded run in which every line is noted.
+
+`record` does it in a child process with a time and a memory limit, as replays of other people's
+code must be; what a child had written when it was ended is still a tape. `record_here` does it in
+this process.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from replayer.history import RunHistory
+from replayer.history.errors import one_line
+from replayer.replaying import (
+    DEFAULT_LIMITS,
+    PLAIN,
+    ChildError,
+    ChildOutOfMemory,
+    ChildTimedOut,
+    Limits,
+    PackedHistory,
+    ReplayProfile,
+    load_profile,
+    load_workflow,
+    replay,
+    run_in_child,
+)
+from replayer.tape._chunks import Tables
+from replayer.tape._events import EventMap
+from replayer.tape._monitor import Monitor, MonitorTaken
+from replayer.tape._patience import patience
+from replayer.tape._recorder import MOST_POSITIONS, Recorder
+from replayer.tape._session import Session
+from replayer.tape._stops import stop_of
+from replayer.tape._writer import TapeWriter, add_stop
+from replayer.tape.errors import TapeError
+from replayer.tape.words import Stop, StopKind, TapeHead
+from tracer.branches import WorkflowFiles, process_watch
+from tracer.model import run_from_events
+
+__all__ = ["record", "record_here"]
+
+_PATIENCE_SECONDS: Final = 20.0
+"""For workflow code to yield: ten times what it has live."""
+_QUIET_SECONDS: Final = 30.0
+_STARTED: Final = 16
+"""Bytes after which a tape has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a child is told to do."""
+
+    history: PackedHistory
+    workflow: str
+    profile: str
+    path: str
+    most_positions: int
+
+
+def record(
+    history: RunHistory,
+    workflow: str,
+    path: str | os.PathLike[str],
+    *,
+    profile: str = "plain",
+    limits: Limits = DEFAULT_LIMITS,
+    most_positions: int = MOST_POSITIONS,
+) -> Stop:
+    """Record a run on a tape, in a child process.
+
+    Args:
+        history: The run; may be open or truncated.
+        workflow: Its code, as `module:Class` or `path/to/file.py:Class`.
+        path: The tape; replaced if it exists.
+        profile: Name of the replay profile, or `module:function`.
+        limits: What the child may take.
+        most_positions: Where the tape is full.
+
+    Returns:
+        Why the tape ends where it ends.
+
+    Raises:
+        LoadError: The workflow or the profile cannot be loaded.
+        TapeError: The tape cannot be written.
+        ChildError: The child ended before the tape had begun.
+    """
+    order = _Order(PackedHistory.of(history), workflow, profile, os.fspath(path), most_positions)
+    Path(path).unlink(missing_ok=True)
+    try:
+        return run_in_child(_record_as_ordered, order, limits=limits)
+    except ChildError as error:
+        if not _has_begun(path):
+            raise
+        stop = _cut_off(error)
+        add_stop(path, stop)
+        return stop
+
+
+def record_here(
+    history: RunHistory,
+    workflow: type,
+    path: str | os.PathLike[str],
+    *,
+    profile: ReplayProfile = PLAIN,
+    most_positions: int = MOST_POSITIONS,
+) -> Stop:
+    """Record a run on a tape, in this process: nothing limits its time and memory.
+
+    Args:
+        history: The run; may be open or truncated.
+        workflow: The class of its workflow.
+        path: The tape; replaced if it exists.
+        profile: What its worker was made with.
+        most_positions: Where the tape is full.
+
+    Returns:
+        Why the tape ends where it ends.
+
+    Raises:
+        TapeError: The tape cannot be written, or another tool has the interpreter's events.
+    """
+    files = WorkflowFiles()
+    files.add(workflow)
+    watch = process_watch()
+    watch.include(workflow)
+    run = run_from_events(history.key, history.events)
+    tables = Tables(files)
+    writer = TapeWriter(path, _head(history, workflow, run.workflow_type), tables)
+    recorder = Recorder(tables, writer.write, workflow, most_positions)
+    monitor = Monitor(files)
+    session = Session(recorder, monitor, watch, EventMap(run, history.events), writer)
+    try:
+        monitor.open()
+        with patience(_PATIENCE_SECONDS):
+            outcome = replay(
+                history, [workflow], profile, hook=session, quiet_seconds=_QUIET_SECONDS
+            )
+        problem = session.problem or monitor.problem
+        if problem is not None:
+            raise TapeError(writer.path, f"is incomplete, a defect in Retrospan: {problem!r}")
+        recorder.flush()
+        stop = stop_of(run, outcome, session.failure, tables.activations)
+        if recorder.is_full:
+            stop = Stop(StopKind.FULL, f"the tape is full after {most_positions} positions")
+        writer.close(stop)
+        return stop
+    except MonitorTaken as error:
+        raise TapeError(writer.path, f"cannot be recorded: {error}") from None
+    finally:
+        writer.abandon()
+        monitor.close()
+
+
+def _record_as_ordered(order: _Order) -> Stop:
+    return record_here(
+        order.history.unpacked(),
+        load_workflow(order.workflow),
+        order.path,
+        profile=load_profile(order.profile),
+        most_positions=order.most_positions,
+    )
+
+
+def _cut_off(error: ChildError) -> Stop:
+    text = one_line(f"the recording {error}")
+    if isinstance(error, ChildTimedOut | ChildOutOfMemory):
+        return Stop(StopKind.STUCK, text)
+    return Stop(StopKind.INTERRUPTED, one_line(f"the recording ended early: {error}"))
+
+
+def _has_begun(path: str | os.PathLike[str]) -> bool:
+    try:
+        return Path(path).stat().st_size > _STARTED
+    except OSError:
+        return False
+
+
+def _head(history: RunHistory, workflow: type, workflow_type: str) -> TapeHead:
+    return TapeHead(
+        namespace=history.key.namespace,
+        workflow_id=history.key.workflow_id,
+        run_id=history.key.run_id,
+        workflow_type=workflow_type,
+        workflow=f"{workflow.__module__}:{workflow.__qualname__}",
+        history_sha256=history.origin.sha256,
+        event_count=len(history.events),
+        python=platform.python_version(),
+        sdk=_version("temporalio"),
+        retrospan=_version("retrospan"),
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
