@@ -70,6 +70,15 @@ class ChildPool:
     ) -> None:
         self.close()
 
+    def prepare[A, R](self, job: Callable[[A], R], argument: A) -> R:
+        """Do a job in the first child alone, before others: what it loads stays loaded there.
+
+        Raises:
+            ChildError: The child gave no answer.
+            BaseException: What the job raised.
+        """
+        return self._children[0].do(job, argument)
+
     def map[A, R](self, job: Callable[[A], R], arguments: Iterable[A]) -> Iterator[Outcome[A, R]]:
         """Do a job for each argument, and yield what became of them as they are done.
 

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ def replay(
         quiet_seconds: Without a movement for so long, the replay is stuck.
     """
     progress = _Progress(hook or ReplayHook())
-    plugin = _WatchPlugin(progress, history.key.run_id, runner_wrapper)
+    plugin = _WatchPlugin(progress, _facts(history), runner_wrapper)
     found: list[ReplayOutcome] = []
 
     def run() -> None:
@@ -153,6 +153,16 @@ async def _replay(
     return ReplayOutcome(ReplayStatus.FAILED, str(failure), is_nondeterminism)
 
 
+def _facts(history: RunHistory) -> dict[str, Any]:
+    """What the SDK would tell workflow code otherwise."""
+    facts: dict[str, Any] = {"run_id": history.key.run_id}
+    started = history.events[0].workflow_execution_started_event_attributes
+    if started.task_queue.name:
+        # Activities and children without a task queue of their own get the run's.
+        facts["task_queue"] = started.task_queue.name
+    return facts
+
+
 def _with_run_id(first: HistoryEvent, run_id: str) -> HistoryEvent:
     """The first event with a run id: the SDK refuses histories of servers that recorded none."""
     if first.workflow_execution_started_event_attributes.original_execution_run_id:
@@ -173,14 +183,17 @@ def _silent_runtime() -> Runtime:
 class _WatchPlugin(Plugin):
     """Wraps the runners last, when the plugins of the profile have chosen theirs."""
 
-    def __init__(self, hook: ReplayHook, run_id: str, wrapper: RunnerWrapper | None) -> None:
+    def __init__(
+        self, hook: ReplayHook, facts: Mapping[str, Any], wrapper: RunnerWrapper | None
+    ) -> None:
         self._hook = hook
-        self._run_id = run_id
+        self._facts = facts
         self._wrapper = wrapper
 
     def configure_replayer(self, config: Any) -> Any:
+        self._hook.configured(config)
         for name in ("workflow_runner", "unsandboxed_workflow_runner"):
-            runner: WorkflowRunner = WatchingRunner(config[name], self._hook, self._run_id)
+            runner: WorkflowRunner = WatchingRunner(config[name], self._hook, self._facts)
             config[name] = self._wrapper(runner) if self._wrapper is not None else runner
         return config
 
@@ -226,6 +239,9 @@ class _Progress(ReplayHook):
         if stack:
             said = "workflow code does not yield, and cannot be interrupted"
         return ReplayOutcome(ReplayStatus.STUCK, said, stack=stack)
+
+    def configured(self, arguments: Mapping[str, Any]) -> None:
+        self._hook.configured(arguments)
 
     def created(self, details: Any, instance: Any) -> None:
         self._moved_at = time.monotonic()

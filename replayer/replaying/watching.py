@@ -8,6 +8,7 @@ delegation, so that methods which a new SDK adds keep working.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from temporalio.worker import WorkflowRunner
@@ -23,6 +24,9 @@ class ReplayHook:
 
     An exception of a hook fails the activation, and with it the replay.
     """
+
+    def configured(self, arguments: Mapping[str, Any]) -> None:
+        """The Replayer's arguments are final: those of the profile, as its plugins changed them."""
 
     def created(self, details: WorkflowInstanceDetails, instance: WorkflowInstance) -> None:
         """An instance was made for the run; once per replay, before its first activation."""
@@ -49,18 +53,18 @@ class ReplayHook:
 class WatchingRunner(WorkflowRunner):
     """Any workflow runner, with the instances that it makes watched."""
 
-    def __init__(self, runner: WorkflowRunner, hook: ReplayHook, run_id: str) -> None:
+    def __init__(self, runner: WorkflowRunner, hook: ReplayHook, facts: Mapping[str, Any]) -> None:
         """Wrap a runner.
 
         Args:
             runner: What makes the instances.
             hook: Who sees them.
-            run_id: The run that is replayed. A reset run's history names the run it was reset
-                from, and the SDK would tell workflow code that one.
+            facts: Fields of `workflow.Info` that the SDK does not know on a replay: it tells code
+                the run that a reset run was reset from, and a task queue of its own.
         """
         self._runner = runner
         self._hook = hook
-        self._run_id = run_id
+        self._facts = facts
 
     def prepare_workflow(self, defn: Any) -> None:
         """Pass on."""
@@ -72,7 +76,7 @@ class WatchingRunner(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """An instance of the wrapped runner, watched."""
-        info = dataclasses.replace(det.info, run_id=self._run_id)
+        info = dataclasses.replace(det.info, **self._facts)
         details = dataclasses.replace(det, info=info)
         instance = self._runner.create_instance(details)
         self._hook.created(details, instance)

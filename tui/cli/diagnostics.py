@@ -48,6 +48,8 @@ KNOWN = (
     Known("tui.servers", "ServerError", Exit.UNREACHABLE),
     Known("replayer.history", "HistoryUnavailable", Exit.UNREACHABLE),
     Known("replayer.history", "HistoryError", Exit.REFUSED),
+    Known("replayer.replaying", "LoadError", Exit.USAGE),
+    Known("replayer.replaying", "ChildError", Exit.UNREACHABLE),
     Known("replayer.embedded", "TemporalStartError", Exit.UNREACHABLE),
     Known("analytics.errors", "QueryError", Exit.REFUSED),
     Known("analytics.errors", "AnalyticsError", Exit.UNREACHABLE),
