@@ -69,6 +69,11 @@ def resolve_run(text: str, places: Places) -> RunHistory:
     return _in_warehouse(text, places)
 
 
+def is_file(text: str) -> bool:
+    """Whether a RUN is looked for in a file or folder, and not in the warehouse."""
+    return _split_path(text)[0] is not None
+
+
 def matching(selector: str, keys: Iterable[RunKey]) -> list[RunKey]:
     """The keys that `selector` fits: exactly where any does, else by the beginning of a run id."""
     known = list(dict.fromkeys(keys))

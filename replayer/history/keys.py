@@ -18,13 +18,17 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 
 from replayer.history.model import KeySource
 from tracer.identity import RunKey
+from tracer.model.payloads import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from temporalio.api.history.v1 import HistoryEvent
 
-__all__ = ["Hints", "export_path", "hints_from_path", "key_of", "run_id_in_events"]
+__all__ = ["FORK_MEMO", "Hints", "export_path", "hints_from_path", "key_of", "run_id_in_events"]
+
+FORK_MEMO = "retrospan.fork"
+"""Memo of a fork's history: JSON with the fork's own `run_id`, and what it was forked from."""
 
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _IS_UUID = re.compile(_UUID)
@@ -78,7 +82,12 @@ def key_of(
 
 
 def run_id_in_events(events: Sequence[HistoryEvent]) -> str | None:
-    """The run id that the events know of; after a reset the one that the reset made."""
+    """The run id that the events know of; after a reset the one that the reset made.
+
+    A fork keeps the recorded run's id in its first event, and has its own in a memo.
+    """
+    if run_id := _forked_run_id(events[0]):
+        return run_id
     for event in reversed(events):
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             failed = event.workflow_task_failed_event_attributes
@@ -89,6 +98,15 @@ def run_id_in_events(events: Sequence[HistoryEvent]) -> str | None:
         return started.original_execution_run_id
     is_first_of_chain = not started.continued_execution_run_id
     return (started.first_execution_run_id or None) if is_first_of_chain else None
+
+
+def _forked_run_id(started: HistoryEvent) -> str | None:
+    memo = started.workflow_execution_started_event_attributes.memo.fields
+    if FORK_MEMO not in memo:
+        return None
+    mark = json_of(memo[FORK_MEMO])
+    run_id = mark.get("run_id") if isinstance(mark, dict) else None
+    return run_id if isinstance(run_id, str) and _IS_UUID.fullmatch(run_id) else None
 
 
 def hints_from_path(uri: str, events: Sequence[HistoryEvent]) -> list[Hints]:

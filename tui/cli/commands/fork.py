@@ -1,0 +1,258 @@
+"""`retrospan fork RUN`: what if? `replayer.fork` does it; this talks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from replayer.fork import (
+    Changes,
+    Fork,
+    ForkReport,
+    ForkRequest,
+    StopReason,
+    fork_run,
+    parse_fail,
+    parse_set,
+    parse_signal,
+)
+from replayer.history import RunHistory, export_path
+from tui.cli.diagnostics import CommandError, say, warn
+from tui.cli.exits import Exit
+from tui.cli.options import address_option, json_option, namespace_option, warehouse_option
+from tui.cli.tables import Column, write_json, write_table
+from tui.resolve import Places, is_file, resolve_run
+from tui.sources import container_of
+
+_SECONDS = 120.0
+_SHOWN_INPUT = 200
+_ROWS = (
+    Column("kind", "kind"),
+    Column("name", "step"),
+    Column("answer", "answer"),
+    Column("outcome", "outcome"),
+    Column("recorded_event_id", "recorded", right=True, spare=1),
+    Column("note", "note", spare=2),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fork goes."""
+
+    file: Path | None
+    """Beside the recording; None for a warehouse."""
+    warehouse: Path | None
+
+
+@click.command("fork")
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--workflow",
+    "workflows",
+    multiple=True,
+    metavar="MODULE:CLASS",
+    help="The workflow code, or FILE.py:Class; may be given again for other workflows.",
+)
+@click.option("--at", metavar="EVENT|STEP", help="The fork point: an event id, NAME or NAME#N.")
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="PATH=JSON",
+    help="Change input.… of the run, or output.…, signal.…, update.… of what --at names.",
+)
+@click.option("--model", metavar="NAME", help="Another model in the input of the step at --at.")
+@click.option(
+    "--signal",
+    "signals",
+    multiple=True,
+    metavar="NAME[=JSON]",
+    help="Send a signal at the fork point.",
+)
+@click.option("--fail", metavar="TYPE[:MESSAGE]", help="Let the step at --at fail.")
+@click.option(
+    "--stub",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Answers for steps without a recorded one: JSON or Python, by step name.",
+)
+@click.option("--live", is_flag=True, help="Run real activities for steps without an answer.")
+@click.option("--activities", metavar="MODULE:NAME", help="The real activities, for --live.")
+@click.option("--yes", is_flag=True, help="Do not ask before real activities run.")
+@click.option("--profile", metavar="NAME", help="Converter, codec and plugins of the worker.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=_SECONDS,
+    show_default=True,
+    help="Seconds that the workflow code may take.",
+)
+@click.option(
+    "--out",
+    "-o",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to store the fork's history; beside the recording without it.",
+)
+@json_option()
+@warehouse_option()
+@address_option()
+@namespace_option("The namespace to look in.")
+def command(
+    run: str,
+    workflows: tuple[str, ...],
+    at: str | None,
+    sets: tuple[str, ...],
+    model: str | None,
+    signals: tuple[str, ...],
+    fail: str | None,
+    stub: Path | None,
+    live: bool,
+    activities: str | None,
+    yes: bool,
+    profile: str | None,
+    timeout: float,
+    out: Path | None,
+    as_json: bool,
+    warehouse: Path,
+    address: str | None,
+    namespace: str | None,
+) -> int:
+    """Run a recorded run again with something changed, and see what follows from it.
+
+    Before the fork point everything is as recorded. After it, a step whose name and input equal a
+    recorded one gets the recorded answer; the others are answered by --stub or --live, or the fork
+    stops there and says so. Timers cost no time. Exit code 1 when the fork did not come to an end.
+    """
+    if not workflows:
+        raise click.UsageError("say which code to run: --workflow module:Class")
+    changes = Changes(
+        tuple(map(parse_set, sets)),
+        model,
+        tuple(map(parse_signal, signals)),
+        None if fail is None else parse_fail(fail),
+    )
+    _check_live(live, activities, yes)
+    request = ForkRequest(
+        workflows, at, changes, stub, activities if live else None, profile, timeout
+    )
+    history = resolve_run(run, Places(warehouse, address, namespace))
+    place = _place(run, history, out, warehouse, address)
+    fork = asyncio.run(fork_run(history, request))
+    stored = _store(fork, place)
+    _write(fork, stored, as_json=as_json)
+    return Exit.OK if fork.report.is_whole else Exit.FOUND
+
+
+def _check_live(live: bool, activities: str | None, yes: bool) -> None:
+    """See that somebody wants real activities to run."""
+    if not live:
+        if activities is not None:
+            raise click.UsageError("--activities runs real activities: say --live as well")
+        return
+    if activities is None:
+        raise click.UsageError("--live needs to know the activities: --activities module:name")
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError(
+            "--live runs real activities, which may have effects: confirm with --yes"
+        )
+    click.confirm(
+        f"Real activities of {activities} may run, with whatever they do. Go on?",
+        abort=True,
+        err=True,
+    )
+
+
+def _place(
+    run: str, history: RunHistory, out: Path | None, warehouse: Path, address: str | None
+) -> Place:
+    if out is not None:
+        return Place(out, None)
+    if address is None and not is_file(run):
+        return Place(None, warehouse)
+    origin = container_of(history.origin.uri)
+    folder = Path.cwd() if address is not None or origin == "-" else Path(origin).absolute().parent
+    stem = Path(origin).name.partition(".")[0] if address is None else history.key.workflow_id
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem)[:100]
+    return Place(folder / safe, None)
+
+
+def _store(fork: Fork, place: Place) -> str:
+    """Write the fork's history, whole or not at all; tells where it is."""
+    if place.warehouse is not None:
+        _import(fork, place.warehouse)
+        return f"{place.warehouse} as {fork.history.key}"
+    assert place.file is not None
+    path = place.file
+    if not path.suffix:
+        path = path.with_name(f"{path.name}.fork-{fork.history.key.run_id[:8]}.json")
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(fork.history.raw)
+    partial.replace(path)
+    return str(path)
+
+
+def _import(fork: Fork, warehouse: Path) -> None:
+    # In a process of its own: DuckDB must not share one with what the SDK leaves behind.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / export_path(fork.history.key)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(fork.history.raw)
+        arguments = ["import", str(folder), "--warehouse", str(warehouse)]
+        done = subprocess.run(
+            [sys.executable, "-m", "tui", *arguments], capture_output=True, text=True, check=False
+        )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise CommandError(f"the fork cannot be stored: {reason}", Exit.UNREACHABLE)
+
+
+def _write(fork: Fork, stored: str, *, as_json: bool) -> None:
+    report, key = fork.report, fork.history.key
+    if as_json:
+        write_json({"fork": str(key), "stored": stored, **report.document()})
+    else:
+        click.echo(f"FORKED  {report.status}  at {report.point}; changed: {report.changes}\n")
+        write_table(_ROWS, (_row(report, index) for index in range(len(report.rows))))
+    for note in report.notes:
+        warn(note)
+    say(f"forked as {key}")
+    say(f"stored in {stored}")
+    _say_end(report)
+
+
+def _row(report: ForkReport, index: int) -> dict[str, object]:
+    row = report.rows[index]
+    return {
+        "kind": row.kind.replace("_", " "),
+        "name": row.name,
+        "answer": row.answer,
+        "outcome": row.outcome.replace("_", " "),
+        "recorded_event_id": row.recorded_event_id,
+        "note": row.note,
+    }
+
+
+def _say_end(report: ForkReport) -> None:
+    if report.reason:
+        say(f"it ends there: {report.reason}")
+    for row in report.unanswered:
+        given = row.input[:_SHOWN_INPUT] + ("…" if len(row.input) > _SHOWN_INPUT else "")
+        answer = json.dumps({row.name: {"result": None}})
+        warn(
+            f"{row.kind.replace('_', ' ')} {row.name} has no recorded answer for the input "
+            f"({given}); answer it with --stub FILE holding {answer} and your result, or run it "
+            "with --live --activities module:name"
+        )
+    if report.stopped is StopReason.WAITING:
+        warn("send what it waits for with --signal NAME=JSON")
