@@ -25,7 +25,7 @@ from tracer import names
 from tracer._guard import Guard
 from tracer._meters import Meters
 from tracer.names import Attribute, Metric, SpanKind
-from tracer.spans import SpanRecord
+from tracer.spans import SpanRecord, Value
 
 
 class _NoLosses:
@@ -70,7 +70,7 @@ def test_a_quantile_of_a_counter_is_refused(build: object) -> None:
 
 
 def _record(kind: SpanKind) -> SpanRecord:
-    attributes: dict[str, str | int | float | bool] = {
+    attributes: dict[str, Value] = {
         str(attribute): "x" for metric in names.METRICS for attribute in metric.attributes
     }
     attributes[str(Attribute.QUEUE_SECONDS)] = 0.5
