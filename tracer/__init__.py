@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracer.branches import BranchSettings
     from tracer.decisions import decision
     from tracer.genai import GenAIEnricher, llm_call, tool_call
+    from tracer.limits import Limits
     from tracer.redaction import ContentPolicy, Redaction, redact_exporter
     from tracer.settings import SpanSettings
 
@@ -28,6 +29,7 @@ __all__ = [
     "BranchSettings",
     "ContentPolicy",
     "GenAIEnricher",
+    "Limits",
     "Redaction",
     "SpanSettings",
     "Telemetry",
@@ -48,6 +50,7 @@ _HOMES = {
     "BranchSettings": "tracer.branches",
     "ContentPolicy": "tracer.redaction",
     "GenAIEnricher": "tracer.genai",
+    "Limits": "tracer.limits",
     "Redaction": "tracer.redaction",
     "SpanSettings": "tracer.settings",
     "Telemetry": "tracer._otlp",

@@ -19,10 +19,11 @@ from opentelemetry.trace import Link
 from opentelemetry.trace import SpanKind as OTelKind
 from opentelemetry.trace.status import Status, StatusCode
 
+from tracer._activation_clock import ActivationClock
 from tracer._branching import DEFAULT_BRANCHES, Branching
 from tracer._guard import Guard
 from tracer._ids import IDS, tracer_of
-from tracer._meters import Meters
+from tracer._meters import Measured, Meters
 from tracer._otel import otel_kind, parent_context, span_context
 from tracer._outbox import Item, Outbox, OverdueSpan
 from tracer._previous import FailureMemory
@@ -31,6 +32,7 @@ from tracer._workers import Workers
 from tracer.branches import BranchSettings
 from tracer.context import SpanRef
 from tracer.genai._providers import Chosen
+from tracer.limits import Limits
 from tracer.names import TRACER_NAME, SpanKind
 from tracer.redaction.content import ContentPolicy
 from tracer.settings import DEFAULT_SETTINGS, SpanSettings
@@ -86,6 +88,12 @@ class Emitter:
     ) -> None:
         self.guard = guard or Guard()
         self.branching = Branching(branches, self.guard)
+        self.clock = ActivationClock(
+            settings.limits.slow * settings.limits.activation_seconds,
+            self.branching.is_workflow_code,
+            self.branching.shown,
+            self.guard,
+        )
         self.settings = settings
         self.nests_chains = nests_chains
         """Whether a run that another one continues is its parent."""
@@ -95,7 +103,7 @@ class Emitter:
         self._tracer: trace.Tracer | None = None
         self._client_tracer: trace.Tracer | None = None
         self._meters: Meters | None = None
-        self._queue: deque[Item | threading.Event] = deque()
+        self._queue: deque[Item | Measured | threading.Event] = deque()
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -155,8 +163,8 @@ class Emitter:
         decision = tracer.sampler.should_sample(None, trace_id, name, OTelKind.INTERNAL, {}, ())
         return decision.decision is Decision.RECORD_AND_SAMPLE
 
-    def emit(self, item: Item) -> None:
-        """Queue a finished span. Never blocks; counts what does not fit."""
+    def emit(self, item: Item | Measured) -> None:
+        """Queue a finished span, or a measurement. Never blocks; counts what does not fit."""
         self._ensure_thread()
         waiting = len(self._queue)
         if waiting >= _QUEUE_SIZE:
@@ -252,7 +260,10 @@ class Emitter:
                 with self.guard.shielded("emitting a span"):
                     self._finish(item)
 
-    def _finish(self, item: Item) -> None:
+    def _finish(self, item: Item | Measured) -> None:
+        if isinstance(item, Measured):
+            self.meters.observe_activation(item)
+            return
         record = item.record if isinstance(item, OverdueSpan) else item
         if not record.sampled:
             self.meters.observe(record)
@@ -271,6 +282,7 @@ def emitter_with(
     content: ContentPolicy,
     chains: Chains,
     branches: BranchSettings | None,
+    limits: Limits,
 ) -> Emitter:
     """An emitter from what users say of it.
 
@@ -282,7 +294,7 @@ def emitter_with(
     return Emitter(
         tracer_provider,
         meter_provider,
-        settings=SpanSettings(tenant, content),
+        settings=SpanSettings(tenant, content, limits),
         nests_chains=chains == "nested",
         branches=branches,
     )

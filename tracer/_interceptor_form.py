@@ -14,6 +14,7 @@ from tracer._interceptors import EmittingInterceptor
 from tracer._sandbox import runner_watched_by
 from tracer._tenant import TenantSource
 from tracer.branches import BranchSettings
+from tracer.limits import DEFAULT_LIMITS, Limits
 from tracer.redaction.content import ContentPolicy
 
 
@@ -37,6 +38,7 @@ class TracerInterceptor(EmittingInterceptor):
         content: ContentPolicy = ContentPolicy(),  # noqa: B008 - a constant
         chains: Chains = "linked",
         branches: BranchSettings | None = DEFAULT_BRANCHES,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Create the interceptor. The arguments are those of `TracerPlugin`.
 
@@ -44,7 +46,7 @@ class TracerInterceptor(EmittingInterceptor):
             ValueError: `chains` is neither `"linked"` nor `"nested"`.
         """
         super().__init__(
-            emitter_with(tracer_provider, meter_provider, tenant, content, chains, branches)
+            emitter_with(tracer_provider, meter_provider, tenant, content, chains, branches, limits)
         )
 
     @property

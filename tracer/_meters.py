@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -11,14 +12,30 @@ from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Ob
 
 from tracer import names
 from tracer._guard import Guard
+from tracer._headrooms import Headrooms
 from tracer._otel import span_context
 from tracer.context import SpanRef
+from tracer.limits import Limit, Use
 from tracer.names import Attribute, Metric, SpanKind
 from tracer.spans import SpanRecord, Value
 
 _STEPS = frozenset(
     {SpanKind.STEP, SpanKind.LOCAL, SpanKind.CHILD, SpanKind.NEXUS, SpanKind.EXTERNAL}
 )
+
+
+_LIMIT_NAME: Final = Attribute.LIMIT_NAME.value
+_OF_RUN: Final = (Attribute.NAMESPACE.value, Attribute.WORKFLOW_TYPE.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one activation took, and how near its run is to its limits."""
+
+    namespace: str
+    workflow_type: str
+    cpu_seconds: float
+    uses: tuple[Use, ...]
 
 
 class Losses(Protocol):
@@ -48,6 +65,10 @@ class Meters:
         self._wait_duration = _histogram(meter, names.WAIT_DURATION)
         self._task_failures = _counter(meter, names.TASK_FAILURES)
         self._branches = _counter(meter, names.BRANCHES)
+        self._payload_bytes = _histogram(meter, names.PAYLOAD_BYTES, names.PAYLOAD_BUCKETS)
+        self._cpu_time = _histogram(meter, names.ACTIVATION_CPU_TIME, names.CPU_BUCKETS)
+        self._headrooms = Headrooms()
+        _gauge(meter, names.HEADROOM, self._headrooms)
         _observed(meter, names.DROPPED_SPANS, lambda: losses.dropped)
         _observed(meter, names.TRACER_ERRORS, lambda: losses.guard.count)
 
@@ -72,8 +93,31 @@ class Meters:
                     self._measure(self._queue_time, names.QUEUE_TIME, record, queued)
             case kind if kind in _STEPS:
                 self._measure(self._step_duration, names.STEP_DURATION, record, seconds)
+                self._observe_payload(record)
             case _:
                 pass
+
+    def observe_activation(self, measured: Measured) -> None:
+        """Measure an activation, and how near it found its run to the limits."""
+        labels = {
+            Attribute.NAMESPACE.value: measured.namespace,
+            Attribute.WORKFLOW_TYPE.value: measured.workflow_type,
+        }
+        self._cpu_time.record(measured.cpu_seconds, labels)
+        of_run = tuple(labels.items())
+        for use in measured.uses:
+            self._headrooms.note((*of_run, (_LIMIT_NAME, use.limit.value)), use.headroom)
+
+    def _observe_payload(self, record: SpanRecord) -> None:
+        found = record.attributes
+        headroom = found.get(Attribute.PAYLOAD_HEADROOM.value)
+        if not isinstance(headroom, float):
+            return
+        sizes = (found.get(Attribute.INPUT_BYTES.value), found.get(Attribute.RESULT_BYTES.value))
+        largest = max(size for size in sizes if isinstance(size, int))
+        self._measure(self._payload_bytes, names.PAYLOAD_BYTES, record, largest)
+        labels = ((key, str(found[key])) for key in _OF_RUN)
+        self._headrooms.note((*labels, (_LIMIT_NAME, Limit.PAYLOAD.value)), headroom)
 
     def _count(self, counter: Counter, metric: Metric, record: SpanRecord) -> None:
         counter.add(1, _labels(metric, record, self._more), context=_context(record))
@@ -108,12 +152,23 @@ def _counter(meter: Meter, metric: Metric) -> Counter:
     return meter.create_counter(metric.name, unit=metric.unit, description=metric.brief)
 
 
-def _histogram(meter: Meter, metric: Metric) -> Histogram:
+def _histogram(
+    meter: Meter, metric: Metric, buckets: tuple[float, ...] = names.DURATION_BUCKETS
+) -> Histogram:
     return meter.create_histogram(
         metric.name,
         unit=metric.unit,
         description=metric.brief,
-        explicit_bucket_boundaries_advisory=names.DURATION_BUCKETS,
+        explicit_bucket_boundaries_advisory=buckets,
+    )
+
+
+def _gauge(meter: Meter, metric: Metric, headrooms: Headrooms) -> None:
+    def callback(_: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(least, dict(labels)) for labels, least in headrooms.least()]
+
+    meter.create_observable_gauge(
+        metric.name, [callback], unit=metric.unit, description=metric.brief
     )
 
 

@@ -17,6 +17,7 @@ from tracer._interceptors import EmittingInterceptor
 from tracer._sandbox import runner_watched_by
 from tracer._tenant import TenantSource
 from tracer.branches import BranchSettings
+from tracer.limits import DEFAULT_LIMITS, Limits
 from tracer.redaction.content import ContentPolicy
 
 
@@ -39,6 +40,7 @@ class TracerPlugin(SimplePlugin):
         content: ContentPolicy = ContentPolicy(),  # noqa: B008 - a constant
         chains: Chains = "linked",
         branches: BranchSettings | None = DEFAULT_BRANCHES,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Create the plugin.
 
@@ -51,12 +53,14 @@ class TracerPlugin(SimplePlugin):
                 other. `"nested"` puts it under the other, in one trace.
             branches: How much to capture of what workflow code decides; `None` captures nothing
                 but what the code names with `decision`.
+            limits: What to measure payloads, histories and activations against, if the server has
+                other limits than Temporal's defaults.
 
         Raises:
             ValueError: `chains` is something else.
         """
         self._emitter = emitter_with(
-            tracer_provider, meter_provider, tenant, content, chains, branches
+            tracer_provider, meter_provider, tenant, content, chains, branches, limits
         )
         super().__init__(
             "retrospan.TracerPlugin",

@@ -14,19 +14,23 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from temporalio.worker import WorkflowRunner
 
+from tracer._activation_clock import Took
 from tracer._branching import Watched
 from tracer._emitter import Emitter
 from tracer._evictions import EXECUTION_ENDING, REFUSED, eviction_in, failed_task
 from tracer._headers import context_payload, put_context, put_nexus_context, put_tenant
+from tracer._meters import Measured
 from tracer._queries import queries_in
 from tracer._tenant import TenantOfRun
 from tracer.context import SpanRef, caller_of
 from tracer.identity import RunKey
+from tracer.limits import Limit, Use
 from tracer.model.activations import ActivationReader, Changes, is_about_the_run
 from tracer.model.cancellation import trace_state
 from tracer.model.words import StepKind
 from tracer.names import LINK_HEADER, SpanKind
-from tracer.spans import RunSpans, SpanRecord
+from tracer.names import Attribute as A
+from tracer.spans import RunSpans, SpanRecord, Value
 
 if TYPE_CHECKING:
     from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
@@ -85,6 +89,10 @@ class TracingInstance:
         self._branching = emitter.branching.of_run()
         self._watched: Watched | None = None
         """The last activation, until what it decided is told."""
+        self._took: Took | None = None
+        """What the last activation took, until it is told."""
+        self._near: set[Limit] = set()
+        """Limits that the run's history came near, told by this worker or another."""
         self._is_live = False
         """The last activation was no replay."""
         self._is_given_up = False
@@ -111,8 +119,10 @@ class TracingInstance:
             self._spans_of_run().tenant = self._tenant.name
             self._send_context(completion)
             # What replays has been told before: by this worker, or by the one that had the run.
+            crossed = self._crossed(act)
             if not act.is_replaying and not self._is_given_up:
-                self._tell(changes, act.history_length)
+                self._tell(changes, act.history_length, crossed)
+                self._tell_activation()
             self._tell_queries(act, completion, began_at)
             self._watched = None
         return completion
@@ -121,17 +131,24 @@ class TracingInstance:
         """Let the workflow code run under watch."""
         if is_eviction:
             return self._instance.activate(act)
+        guard, clock = self._emitter.guard, self._emitter.clock
         context: AbstractContextManager[object] = nullcontext()
-        with self._emitter.guard.shielded("watching decisions"):
+        began = None
+        with guard.shielded("watching decisions"):
             self._is_live = not act.is_replaying
             context = self._watched = self._branching.around(act)
+            began = clock.begin()
         try:
             with context:
                 return self._instance.activate(act)
         finally:
-            if self._is_given_up:
-                with self._emitter.guard.shielded("telling of a deadlock"):
+            with guard.shielded("ending an activation"):
+                took = clock.end(began) if began else None
+                watched = self._watched
+                self._took = took if watched is not None and watched.is_of_the_run else None
+                if self._is_given_up:
                     self._tell_branches(self._branches())
+                    self._tell_activation()
 
     def _spans_of_run(self) -> RunSpans:
         if self._spans is None:
@@ -157,7 +174,43 @@ class TracingInstance:
         elif held != task_id:
             outbox.accepted(self._run_id)
 
-    def _tell(self, changes: Changes, task_id: int) -> None:
+    def _crossed(self, act: Any) -> list[Use]:
+        """The limits that the run's history is near for the first time."""
+        limits = self._emitter.settings.limits
+        crossed = [
+            use
+            for use in limits.of_history(act.history_length, act.history_size_bytes)
+            if limits.is_near(use) and use.limit not in self._near
+        ]
+        self._near.update(use.limit for use in crossed)
+        return crossed
+
+    def _tell_activation(self) -> None:
+        """What the last activation took, and more of it if that was much."""
+        took, self._took = self._took, None
+        if took is None or not self._is_live:
+            return
+        emitter, run = self._emitter, self._reader.machine.run
+        limits = emitter.settings.limits
+        use = limits.of_activation(took.seconds)
+        uses = (use, *limits.of_history(run.history_length, run.history_size_bytes))
+        emitter.emit(Measured(run.key.namespace, run.workflow_type, took.cpu_seconds, uses))
+        if limits.is_slow(took.seconds):
+            now = time.time_ns()
+            details: dict[A, Value] = {A.ACTIVATION_CPU: took.cpu_seconds}
+            if took.hot_lines:
+                details[A.HOT_LINES] = took.hot_lines
+            emitter.emit_once(
+                self._spans_of_run().limit(
+                    use,
+                    now - int(took.seconds * 1e9),
+                    now,
+                    task_id=self._reader.task_id,
+                    details=details,
+                )
+            )
+
+    def _tell(self, changes: Changes, task_id: int, crossed: list[Use]) -> None:
         spans, emitter = self._spans_of_run(), self._emitter
         if changes.started:
             emitter.emit_once(spans.anchor())
@@ -174,6 +227,8 @@ class TracingInstance:
             *map(spans.signal, changes.signals),
             *map(spans.update, changes.updates),
         ]
+        at = self._reader.at
+        records += [spans.limit(use, at, at) for use in crossed]
         if changes.closed:
             records += map(spans.step, changes.unanswered)
             records.append(spans.workflow(self._branching.loops()))

@@ -70,6 +70,9 @@ class SpanKind(StrEnum):
     """`task failure`: a failed workflow task."""
     START = "start"
     """`start {type}`: a client starts a workflow."""
+    LIMIT = "limit"
+    """`limit {name}`: a run came near a limit. Zero length for its history, once for each limit;
+    for an activation that took long, from its begin to its end."""
     BRANCH = "branch"
     """`branch {function}`, or `branch {name}` of a named decision: zero length, at the time of the
     activation that took it; those of one activation are a nanosecond apart, in their order."""
@@ -212,6 +215,29 @@ class Attribute(StrEnum):
     """Version of the price list."""
     PRICE_MODEL = "retrospan.price.model"
     """`provider/model` of the price list."""
+    HISTORY_EVENTS = "temporal.history.events"
+    """Events of the history as the run's last workflow task found it."""
+    HISTORY_BYTES = "temporal.history.bytes"
+    """Its bytes."""
+    HISTORY_HEADROOM = "retrospan.history.headroom"
+    """The share that is left of the limit on events or on bytes, whichever is nearer: 1 to 0."""
+    PAYLOAD_HEADROOM = "retrospan.payload.headroom"
+    """The share of the limit on payloads that the larger of input and result leaves: 1 to 0."""
+    LIMIT_NEAR = "retrospan.limit.near"
+    """The limits that are almost used up, separated by commas: `payload`, `history_events`,
+    `history_bytes`, `activation`. Absent if there are none."""
+    LIMIT_NAME = "retrospan.limit.name"
+    """Which limit a `limit` span or a metric is about."""
+    LIMIT_USED = "retrospan.limit.used"
+    """How much of it is used, in events, bytes or seconds."""
+    LIMIT_MAXIMUM = "retrospan.limit.maximum"
+    """How much there is."""
+    LIMIT_HEADROOM = "retrospan.limit.headroom"
+    """The share that is left: 1 to 0."""
+    ACTIVATION_CPU = "retrospan.activation.cpu_seconds"
+    """Seconds that the activation's thread was at work; the rest of its time it was waiting."""
+    HOT_LINES = "retrospan.activation.hot_lines"
+    """The lines of workflow code that a slow activation was found in most often."""
     CODE_FUNCTION = "code.function.name"
     """The function that decided, such as `Refund.run`, as OpenTelemetry names it."""
     CODE_FILE = "code.file.path"
@@ -372,6 +398,29 @@ TASK_FAILURES: Final = Metric(
     "Failed workflow tasks, by class.",
     (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE, Attribute.TASK_FAILURE_KIND),
 )
+PAYLOAD_BYTES: Final = Metric(
+    "retrospan.payload.bytes",
+    "By",
+    "The larger of a step's input and result.",
+    (
+        Attribute.NAMESPACE,
+        Attribute.WORKFLOW_TYPE,
+        Attribute.STEP_KIND,
+        Attribute.STEP_NAME,
+    ),
+)
+ACTIVATION_CPU_TIME: Final = Metric(
+    "retrospan.activation.cpu_time",
+    "s",
+    "CPU time of workflow code in one activation; replays are left out.",
+    (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE),
+)
+HEADROOM: Final = Metric(
+    "retrospan.limit.headroom",
+    "1",
+    "The least that any step, run or activation had left of a limit in the last minute or two.",
+    (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE, Attribute.LIMIT_NAME),
+)
 BRANCHES: Final = Metric(
     "retrospan.branches",
     "{branch}",
@@ -473,6 +522,9 @@ METRICS: Final = (
     WAIT_DURATION,
     TASK_FAILURES,
     BRANCHES,
+    PAYLOAD_BYTES,
+    ACTIVATION_CPU_TIME,
+    HEADROOM,
     DROPPED_SPANS,
     LOST_SPANS,
     TRACER_ERRORS,
@@ -494,6 +546,14 @@ DURATION_BUCKETS: Final = (
     0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400, 43200, 86400, 604800,
 )  # fmt: skip
 """Seconds, up to a week: a run that waits for a person takes days."""
+
+PAYLOAD_BUCKETS: Final = tuple(2**n for n in range(8, 21, 2)) + tuple(
+    round(2 * 1024 * 1024 * share) for share in (0.8, 0.9, 1)
+)
+"""Bytes, up to what Temporal's server takes."""
+
+CPU_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2)
+"""Seconds, up to what the SDK calls a deadlock."""
 
 GENAI_BUCKETS: Final = {
     "s": tuple(0.01 * 2**n for n in range(14)),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tracer._tenant import TenantSource
+from tracer.limits import Limits
 from tracer.redaction.content import ContentPolicy
 
 
@@ -22,6 +23,8 @@ class SpanSettings:
     """Where to look for whom a run is for; `None` leaves the attribute out."""
     content: ContentPolicy = field(default_factory=ContentPolicy)
     """Whose payloads are shown. By default nobody's."""
+    limits: Limits = field(default_factory=Limits)
+    """What to measure against: set what the server is configured to."""
 
 
 DEFAULT_SETTINGS: Final = SpanSettings()

@@ -7,13 +7,14 @@ touches OpenTelemetry: a `SpanRecord` is data.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from tracer.branches.points import Branch, BranchKind
 from tracer.context import SpanRef, caller_of, predecessor_of, trace_id_of
 from tracer.identity import span_id
+from tracer.limits import Limit, Limits, Use
 from tracer.model.failures import fingerprint
 from tracer.model.words import (
     Failure,
@@ -92,6 +93,7 @@ class RunSpans:
         """
         self._run = run
         self._content = settings.content
+        self._limits = settings.limits
         self.tenant = tenant
         """May change as the run goes on."""
         if tenant is None and settings.tenant is not None:
@@ -165,6 +167,7 @@ class RunSpans:
                     A.PATCHES: ",".join(dict.fromkeys(patch.id for patch in run.patches)),
                     **self._contents(run.input, result),
                     **({A.LOOPS: loops} if loops else {}),
+                    **self._history_limits(),
                 }
             ),
             is_error=run.status in _FAILED_RUNS,
@@ -197,6 +200,7 @@ class RunSpans:
             }
         )
         attributes.update(_step_id(step))
+        self._add_payload_limit(attributes, max(step.input_bytes, step.result_bytes))
         if step.retry_policy and step.retry_policy.maximum_attempts:
             attributes[A.MAXIMUM_ATTEMPTS] = step.retry_policy.maximum_attempts
         return self._record(
@@ -285,6 +289,63 @@ class RunSpans:
             failure=update.failure,
             links=(caller,) if caller else (),
         )
+
+    def limit(
+        self,
+        use: Use,
+        start_ns: int,
+        end_ns: int,
+        *,
+        task_id: int | None = None,
+        details: Mapping[A, Value] | None = None,
+    ) -> SpanRecord:
+        """The span of a limit that is near.
+
+        Args:
+            use: How near.
+            start_ns: When that was so.
+            end_ns: And until when.
+            task_id: The workflow task, for a limit that each task has anew.
+            details: More attributes.
+        """
+        return self._record(
+            SpanKind.LIMIT,
+            use.limit.value if task_id is None else f"{use.limit.value}:{task_id}",
+            1,
+            f"limit {use.limit.value}",
+            start_ns,
+            end_ns,
+            self._attributes(
+                {
+                    A.LIMIT_NAME: use.limit.value,
+                    A.LIMIT_USED: use.used,
+                    A.LIMIT_MAXIMUM: use.maximum,
+                    A.LIMIT_HEADROOM: use.headroom,
+                    A.LIMIT_NEAR: use.limit.value if self._limits.is_near(use) else "",
+                    **(details or {}),
+                }
+            ),
+        )
+
+    def _history_limits(self) -> dict[A, Value]:
+        run = self._run
+        uses = list(self._limits.of_history(run.history_length, run.history_size_bytes))
+        if not uses:
+            return {}
+        return {
+            A.HISTORY_EVENTS: run.history_length or 0,
+            A.HISTORY_BYTES: run.history_size_bytes or 0,
+            A.HISTORY_HEADROOM: min(use.headroom for use in uses),
+            A.LIMIT_NEAR: ",".join(u.limit.value for u in uses if self._limits.is_near(u)),
+        }
+
+    def _add_payload_limit(self, attributes: dict[str, Value], n_bytes: int) -> None:
+        if not n_bytes:
+            return
+        use = self._limits.of_payload(n_bytes)
+        attributes[A.PAYLOAD_HEADROOM.value] = use.headroom
+        if self._limits.is_near(use):
+            attributes[A.LIMIT_NEAR.value] = use.limit.value
 
     def branches(self, branches: Sequence[Branch], dropped: int = 0) -> list[SpanRecord]:
         """The spans of what one activation decided, in its order.
@@ -429,8 +490,23 @@ def spans_of(run: Run, settings: SpanSettings = DEFAULT_SETTINGS) -> Iterator[Sp
     # The same mistake at the same place of the code is told once, however often it is tried.
     failed = {_task_id(task): task for task in reversed(run.tasks) if _has_failed(task)}
     yield from (spans.task_failure(task) for task in reversed(failed.values()))
+    yield from _limits_of(run, spans, settings.limits)
     if run.is_closed:
         yield spans.workflow()
+
+
+def _limits_of(run: Run, spans: RunSpans, limits: Limits) -> Iterator[SpanRecord]:
+    """For each limit of the history, the first task that found it near."""
+    told: set[Limit] = set()
+    for task in run.tasks:
+        if task.outcome is not Outcome.COMPLETED:
+            continue
+        at = task.started_at or task.scheduled_at
+        for use in limits.of_history(task.started_event_id, task.history_size_bytes):
+            if limits.is_near(use) and use.limit not in told:
+                told.add(use.limit)
+                if not task.is_inherited:
+                    yield spans.limit(use, at, at)
 
 
 def _is_told(step: Step, run: Run) -> bool:

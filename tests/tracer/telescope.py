@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 from tests.tracer.feature_workflows import ACTIVITIES, QUEUE, WORKFLOWS, DeskHandler
 from tracer import BranchSettings, SpanSettings, TracerPlugin
 from tracer.identity import RunKey
+from tracer.limits import Limit
 from tracer.model import Outcome, Run, RunStatus, run_from_events
 from tracer.names import Attribute, SpanKind
 from tracer.spans import SpanRecord, spans_of
@@ -54,6 +55,7 @@ class Telescope:
             tenant=self.settings.tenant,
             content=self.settings.content,
             branches=self.branches,
+            limits=self.settings.limits,
         )
 
     def spans(self) -> list[ReadableSpan]:
@@ -160,9 +162,9 @@ def _fingerprint(name: str, value: object) -> str:
     return "" if name == "task failure" else str(value or "")
 
 
-def told_by(runs: Iterable[Run]) -> dict[str, Shape]:
+def told_by(runs: Iterable[Run], settings: SpanSettings = SpanSettings()) -> dict[str, Shape]:  # noqa: B008 - a constant
     """The spans that histories tell and that workers can know of."""
-    spans = [(run, span) for run in runs for span in spans_of(run)]
+    spans = [(run, span) for run in runs for span in spans_of(run, settings)]
     ids = [span.span_id for _, span in spans]
     assert len(ids) == len(set(ids)), "a history told a span twice"
     return {
@@ -176,6 +178,8 @@ def is_known_to_workers_only(span: ReadableSpan) -> bool:
     """Spans that no history can tell of."""
     return (
         attribute(span, Attribute.SPAN_KIND) in _NOT_OF_A_HISTORY
+        # How long code ran is not written down.
+        or attribute(span, Attribute.LIMIT_NAME) == Limit.ACTIVATION
         # Servers do not record an update that a validator refused.
         or attribute(span, Attribute.OUTCOME) == "rejected"
     )

@@ -113,6 +113,8 @@ class ActivationReader:
         if not goes_on:
             self.task_id, self._task_started_at = activation.history_length, self._at
         self.largest_payload = 0
+        self._run.history_length = activation.history_length
+        self._run.history_size_bytes = activation.history_size_bytes
         for name, job in jobs:
             handler = _JOBS.get(name or "")
             if handler is not None:
@@ -145,6 +147,11 @@ class ActivationReader:
                 handler(self, getattr(command, name), command)
         self._collect_waits()
         return self._changes
+
+    @property
+    def at(self) -> int:
+        """When the run's task began, in nanoseconds."""
+        return self._task_started_at
 
     @property
     def has_open_local_activities(self) -> bool:

@@ -171,7 +171,7 @@ class EventReader:
     def _workflow_task_started(self, event: Event, a: Attributes) -> None:
         task = self._task(event)
         task.started_at = time_of(event)
-        task.started_event_id = event.event_id
+        task.started_event_id = self._run.history_length = event.event_id
         task.identity = a.identity
         task.suggest_continue_as_new = a.suggest_continue_as_new
         task.build_id = a.worker_version.build_id

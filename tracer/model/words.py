@@ -419,6 +419,8 @@ class Run:
     build_id: str = ""
     deployment_name: str = ""
     history_size_bytes: int | None = None
+    history_length: int | None = None
+    """Events of the history as the last workflow task found it; so are its bytes."""
     suggest_continue_as_new: bool = False
     first_event_id: int | None = None
     last_event_id: int | None = None
