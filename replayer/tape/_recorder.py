@@ -160,12 +160,17 @@ class Recorder:
         self._dead_objects: list[int] = []
         self._workflow: _Object | None = None
         self._modules: dict[int, _Scope] = {}
-        self._chunk = Chunk(0, Keyframe())
+        self._chunk = Chunk(0, Keyframe(), CHUNK_POSITIONS)
 
     @property
     def position(self) -> int:
         """The position that was noted last."""
         return self._chunk.first + len(self._chunk.kinds) - 1
+
+    @property
+    def line_position(self) -> int:
+        """The position of the line that runs."""
+        return self._running[-1].line_at if self._running else self.position
 
     # -- activations ---------------------------------------------------------------------------
 
@@ -198,7 +203,7 @@ class Recorder:
     def command_issued(self) -> None:
         """The SDK took in a command."""
         if self._running:
-            self.issued_at.append((self._running[-1].line_at, self._running[-1].coroutine))
+            self.issued_at.append((self.line_position, self._running[-1].coroutine))
         else:
             self.issued_at.append((self.position, None))
 

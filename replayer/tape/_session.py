@@ -68,7 +68,7 @@ class Session(ReplayHook):
         self._events = events
         self._writer = writer
         self._tables: Tables = recorder.tables
-        self._branches = RunBranches(_EVERYTHING, self._note, lambda: recorder.position)
+        self._branches = RunBranches(_EVERYTHING, self._note, lambda: recorder.line_position)
         self._context = ExitStack()
         self._found = ActivationBranches()
         self._jobs: list[Brought] = []

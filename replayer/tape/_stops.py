@@ -11,7 +11,7 @@ from typing import Any, Final
 from replayer.history.errors import one_line
 from replayer.replaying import ReplayOutcome, ReplayStatus
 from replayer.tape.words import Stop, StopKind
-from tracer.model import Run, RunStatus, Step, StepKind
+from tracer.model import Failure, Run, RunStatus, Step, StepKind
 
 __all__ = ["stop_of"]
 
@@ -45,6 +45,9 @@ def stop_of(
         return _stop(StopKind.FAILED, failure or _message(outcome.failure))
     if run.is_closed:
         return _stop(StopKind.CLOSED, _closing(run))
+    failures = [task.failure for task in run.tasks if task.failure is not None]
+    if failure or (run.is_stuck and failures):
+        return _stop(StopKind.FAILED, failure or _failing(failures[-1]))
     return _stop(StopKind.WAITING, _waiting(run, activations))
 
 
@@ -60,10 +63,14 @@ def _message(failure: str) -> str:
     return text.replace('\\"', '"').partition("\\n")[0].partition("\n")[0]
 
 
+def _failing(failure: Failure) -> str:
+    return f"{failure.root.type or failure.root.kind}: {failure.root.message}"
+
+
 def _closing(run: Run) -> str:
     text = run.status.value.lower().replace("_", " ")
     if run.failure is not None:
-        text += f": {run.failure.root.type or run.failure.root.kind}: {run.failure.root.message}"
+        text += f": {_failing(run.failure)}"
     elif run.close_reason and run.status is not RunStatus.COMPLETED:
         text += f": {run.close_reason}"
     return text

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
+
+from temporalio.api.enums.v1 import EventType
 
 from replayer.history import RunHistory
 from replayer.history.errors import one_line
@@ -48,6 +50,14 @@ __all__ = ["record", "record_here"]
 _PATIENCE_SECONDS: Final = 20.0
 """For workflow code to yield: ten times what it has live."""
 _QUIET_SECONDS: Final = 30.0
+_TASK_FAILURES: Final = frozenset({
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+})  # fmt: skip
+_TASK_EVENTS: Final = _TASK_FAILURES | {
+    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+}
 _STARTED: Final = 16
 """Bytes after which a tape has begun."""
 
@@ -139,7 +149,11 @@ def record_here(
         monitor.open()
         with patience(_PATIENCE_SECONDS):
             outcome = replay(
-                history, [workflow], profile, hook=session, quiet_seconds=_QUIET_SECONDS
+                _to_the_failure(history),
+                [workflow],
+                profile,
+                hook=session,
+                quiet_seconds=_QUIET_SECONDS,
             )
         problem = session.problem or monitor.problem
         if problem is not None:
@@ -165,6 +179,24 @@ def _record_as_ordered(order: _Order) -> Stop:
         profile=load_profile(order.profile),
         most_positions=order.most_positions,
     )
+
+
+def _to_the_failure(history: RunHistory) -> RunHistory:
+    """The history without the failure of its last workflow task, if that is where it ends.
+
+    The SDK passes over failed tasks: only without it does the code run once more that failed.
+    """
+    events = history.events
+    end = len(events)
+    for number in range(len(events) - 1, -1, -1):
+        kind = events[number].event_type
+        if kind not in _TASK_EVENTS:
+            break
+        if kind in _TASK_FAILURES:
+            end = number
+        if kind == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED and end == number + 1:
+            return replace(history, events=events[:end])
+    return history
 
 
 def _cut_off(error: ChildError) -> Stop:
