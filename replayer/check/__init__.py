@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from replayer.check.checking import (
+        Checker,
         CheckOptions,
         check_history,
         check_many,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ChangeKind",
     "CheckOptions",
+    "Checker",
     "Command",
     "CommandKind",
     "Explanation",
@@ -56,7 +58,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "checking": ("CheckOptions", "check_history", "check_many", "check_replay"),
+    "checking": ("CheckOptions", "Checker", "check_history", "check_many", "check_replay"),
     "junit": ("junit_xml",),
     "model": (
         "ChangeKind",

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from replayer.check.commands import recorded_commands
 from replayer.check.explain import Evidence, explained, parting
@@ -27,6 +29,7 @@ from replayer.replaying import (
     DEFAULT_LIMITS,
     PLAIN,
     QUIET_SECONDS,
+    Child,
     ChildError,
     ChildPool,
     ChildTimedOut,
@@ -41,7 +44,7 @@ from replayer.replaying import (
     replay,
 )
 
-__all__ = ["CheckOptions", "check_history", "check_many", "check_replay"]
+__all__ = ["CheckOptions", "Checker", "check_history", "check_many", "check_replay"]
 
 _QUIET_SHARE = 0.8
 
@@ -76,13 +79,58 @@ def check_replay(
     return check.verdict(outcome, strict=strict, seconds=time.perf_counter() - started)
 
 
+class Checker:
+    """Checks runs one by one, in a child process that is used again."""
+
+    def __init__(self, options: CheckOptions, child: Child | None = None) -> None:
+        """Start nothing yet.
+
+        Args:
+            options: What to check with.
+            child: To be used, and closed; one in the current folder by default.
+        """
+        self._options = options
+        self._child = child or Child(options.limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def prepare(self) -> list[str]:
+        """Load workflows and profile; returns the files that the workflows are in.
+
+        Raises:
+            LoadError: They cannot be loaded.
+        """
+        return self._child.do(_load, self._options)
+
+    def check(self, packed: PackedHistory) -> Verdict:
+        """Check a run.
+
+        Raises:
+            LoadError: A workflow or the profile cannot be loaded.
+        """
+        task = _Task(packed, self._options)
+        try:
+            return self._child.do(_do, task)
+        except ChildError as error:
+            return _lost(task, error)
+
+    def close(self) -> None:
+        """End the child."""
+        self._child.close()
+
+
 def check_history(history: RunHistory, options: CheckOptions) -> Verdict:
     """Check one run in a child process.
 
     Raises:
         LoadError: A workflow or the profile cannot be loaded.
     """
-    return next(iter(check_many([history], options)))
+    with Checker(options) as checker:
+        return checker.check(PackedHistory.of(history))
 
 
 def check_many(
@@ -93,9 +141,7 @@ def check_many(
     Raises:
         LoadError: A workflow or the profile cannot be loaded.
     """
-    tasks = (
-        _Task(PackedHistory.of(history), len(history.events), options) for history in histories
-    )
+    tasks = (_Task(PackedHistory.of(history), options) for history in histories)
     waiting: dict[int, Verdict] = {}
     following = 0
     with ChildPool(jobs, limits=options.limits) as pool:
@@ -147,13 +193,13 @@ class _Check:
             status, explanation = failing
         if strict and status is not VerdictStatus.FAILED:
             findings = tuple(findings_of(self._decoded(), self.hook.activations))
-        key, events = self._history.key, self._history.events
+        key = self._history.key
         return Verdict(
             key,
             self._history.origin.uri,
-            events[0].workflow_execution_started_event_attributes.workflow_type.name,
+            _type_of(self._history),
             status,
-            len(events),
+            len(self._history.events),
             len(found.pairs),
             seconds,
             explanation,
@@ -196,7 +242,6 @@ class _Check:
 @dataclass(frozen=True, slots=True)
 class _Task:
     packed: PackedHistory
-    events: int
     options: CheckOptions
 
 
@@ -209,8 +254,10 @@ def _do(task: _Task) -> Verdict:
     )
 
 
-def _load(options: CheckOptions) -> None:
-    _loaded(options.workflows, options.profile)
+def _load(options: CheckOptions) -> list[str]:
+    workflows, _ = _loaded(options.workflows, options.profile)
+    files = (getattr(sys.modules[workflow.__module__], "__file__", None) for workflow in workflows)
+    return [file for file in files if file]
 
 
 @functools.cache
@@ -219,22 +266,28 @@ def _loaded(workflows: tuple[str, ...], profile: str | None) -> tuple[list[type]
 
 
 def _verdict_of(outcome: Outcome[_Task, Verdict]) -> Verdict:
-    """The verdict of a run, also of one that took its child with it."""
-    if outcome.value is not None:
-        return outcome.value
-    error, task = outcome.error, outcome.argument
-    if not isinstance(error, ChildError):
-        return outcome.result()
+    if isinstance(outcome.error, ChildError):
+        return _lost(outcome.argument, outcome.error)
+    return outcome.result()
+
+
+def _lost(task: _Task, error: ChildError) -> Verdict:
+    """The verdict of a run that took its child with it."""
     kind = ChangeKind.HANGS if isinstance(error, ChildTimedOut) else ChangeKind.CRASHES
+    # `faulthandler` writes the innermost place first.
     stack = readable(tuple(reversed(frames_of_text(error.talk))))
     history = task.packed.unpacked()
-    started = history.events[0].workflow_execution_started_event_attributes
     return Verdict(
         history.key,
         history.origin.uri,
-        started.workflow_type.name,
+        _type_of(history),
         VerdictStatus.FAILED,
-        task.events,
+        len(history.events),
         seconds=task.options.limits.seconds if kind is ChangeKind.HANGS else 0.0,
         explanation=Explanation(kind, f"The replay {error}.", stack=stack),
     )
+
+
+def _type_of(history: RunHistory) -> str:
+    started = history.events[0].workflow_execution_started_event_attributes
+    return str(started.workflow_type.name)

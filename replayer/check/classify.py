@@ -48,6 +48,9 @@ def classified(
         return Change(ChangeKind.MISSING_PATCH, first, asked)
     if agrees(first, asked):
         return Change(ChangeKind.CHANGED_ID, first, asked)
+    if first.kind is asked.kind is CommandKind.CHILD and first.id == asked.id:
+        # The id of a child workflow is the code's own, other than that of an activity.
+        return Change(ChangeKind.RENAMED, first, asked)
     guesses = _guesses(expected, produced)
     best = max(guesses.values())
     kinds = [kind for kind, score in guesses.items() if score == best]

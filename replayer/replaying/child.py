@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -68,8 +68,26 @@ def run_in_child[A, R](job: Callable[[A], R], argument: A, *, limits: Limits = D
 class Child:
     """One child process, for one job after another; use it from one thread at a time."""
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        folder: Path | None = None,
+        paths: Sequence[str] | None = None,
+        flags: Sequence[str] = (),
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            limits: For each job.
+            folder: Where the child runs; the current one by default.
+            paths: Its `sys.path`; that of this process by default.
+            flags: For its Python, such as `-B`.
+        """
         self._limits = limits
+        self._folder = folder
+        self._paths = paths
+        self._flags = flags
         self._process: subprocess.Popen[bytes] | None = None
         self._talk = bytearray()
         self._listener: threading.Thread | None = None
@@ -113,12 +131,14 @@ class Child:
             return self._process
 
     def _started(self) -> subprocess.Popen[bytes]:
-        paths = json.dumps([str(Path(path).absolute()) for path in sys.path])
+        paths = json.dumps([str(Path(path).absolute()) for path in self._paths or sys.path])
+        memory = str(self._limits.memory_bytes)
         process = subprocess.Popen(
-            [sys.executable, "-c", _BOOTSTRAP, paths, str(self._limits.memory_bytes)],
+            [sys.executable, *self._flags, "-c", _BOOTSTRAP, paths, memory],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            cwd=self._folder,
             start_new_session=True,
         )
         self._talk.clear()

@@ -41,6 +41,7 @@ COMMANDS = {
     "diff": Entry("tui.cli.commands.diff", "Compare two runs: where they part, and why."),
     "check": Entry("tui.cli.commands.check", "Replay runs with the code of today; explain breaks."),
     "fork": Entry("tui.cli.commands.fork", "Run a recorded run again with something changed."),
+    "bisect": Entry("tui.cli.commands.bisect", "Find the commit that broke the replay of a run."),
     "sql": Entry("tui.cli.commands.sql", "Ask the warehouse with SQL, read-only."),
     "tui": Entry("tui.cli.commands.app", "Walk through runs in a full-screen app."),
     "doctor": Entry("tui.cli.commands.doctor", "Check this installation."),
