@@ -18,7 +18,7 @@ from replayer.alignment import (
 )
 from replayer.history import CodecError, CodecServer, RunHistory, decoded_history
 from tracer.identity import RunKey
-from tui.cli.diagnostics import warn
+from tui.cli.diagnostics import say, warn
 from tui.cli.exits import Exit
 from tui.cli.options import (
     address_option,
@@ -47,6 +47,12 @@ _CHANGED = "changed"
     "--only", type=click.Choice([_CHANGED]), help="Leave out what is equal on both sides."
 )
 @json_option()
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="Write a page for a browser; it needs no network and no other file.",
+)
 @warehouse_option()
 @address_option()
 @namespace_option("The namespace to look in.")
@@ -57,6 +63,7 @@ def command(
     follow_children: bool,
     only: str | None,
     as_json: bool,
+    html: Path | None,
     warehouse: Path,
     address: str | None,
     namespace: str | None,
@@ -71,8 +78,12 @@ def command(
     places = Places(warehouse, address, namespace)
     sides = [_side(run, places, codec, is_followed=follow_children) for run in (left, right)]
     comparison = compare(*sides)
+    if html is not None:
+        _write_page(comparison, html)
     if as_json:
         _write_json(comparison, only_changed=only == _CHANGED)
+    elif html is not None:
+        say(f"wrote {html}")
     else:
         write_lines(diff_lines(comparison, only_changed=only == _CHANGED))
     return Exit.FOUND if comparison.differs else Exit.OK
@@ -107,3 +118,9 @@ def _write_json(comparison: Comparison, *, only_changed: bool) -> None:
     for index, row in enumerate(comparison.rows):
         if not (only_changed and row.verdict is Verdict.EQUAL):
             write_json(row_document(row, index))
+
+
+def _write_page(comparison: Comparison, path: Path) -> None:
+    from tui.diff.page import diff_page
+
+    path.write_text(diff_page(comparison), encoding="utf-8")
