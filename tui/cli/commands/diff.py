@@ -30,6 +30,7 @@ from tui.cli.options import (
 from tui.cli.tables import write_json
 from tui.diff import diff_lines, write_lines
 from tui.diff.following import finder_for
+from tui.diff.sets import write_sets
 from tui.resolve import Places, resolve_run
 
 _CHANGED = "changed"
@@ -42,6 +43,13 @@ _CHANGED = "changed"
     "--follow-children",
     is_flag=True,
     help="Compare child workflows and the runs of a continue-as-new chain as well.",
+)
+@click.option(
+    "--sets",
+    "is_sets",
+    is_flag=True,
+    help="A and B are conditions on mart.run_summary, as after WHERE, or filters of the app "
+    "after a slash: compare all runs that each of them fits.",
 )
 @click.option(
     "--only", type=click.Choice([_CHANGED]), help="Leave out what is equal on both sides."
@@ -61,6 +69,7 @@ def command(
     left: str,
     right: str,
     follow_children: bool,
+    is_sets: bool,
     only: str | None,
     as_json: bool,
     html: Path | None,
@@ -69,12 +78,18 @@ def command(
     namespace: str | None,
     codec: CodecServer | None,
 ) -> Exit:
-    """Compare two runs: the steps side by side, where they part, and why.
+    """Compare two runs, or two sets of runs: the steps side by side, where they part, and why.
 
     A and B name runs as for `show`. Steps are matched by what they are, whatever their ids and
     whichever of parallel ones was first; ids and times that no two runs share are no difference,
     and neither is the time that things took. Exit code 1 says that the runs differ.
+
+    With --sets, tells what the runs of B have more or less often than those of A.
     """
+    if is_sets:
+        if html is not None or follow_children or address is not None:
+            raise click.UsageError("--sets goes with --warehouse, --only and --json alone")
+        return write_sets(warehouse, left, right, only_telling=only == _CHANGED, as_json=as_json)
     places = Places(warehouse, address, namespace)
     sides = [_side(run, places, codec, is_followed=follow_children) for run in (left, right)]
     comparison = compare(*sides)
