@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-type Decision = tuple[str, int, bool, str]
+type Decision = tuple[str, int, bool | str | int | float, str]
 
 
 class Ran:
