@@ -69,6 +69,37 @@ def _call(span: int, parent: int, model: str) -> dict[str, object]:
     }
 
 
+def _branch(span: int, run: int, outcome: object, **more: object) -> dict[str, object]:
+    attributes = {
+        "retrospan.span.kind": "branch",
+        "temporalWorkflowID": f"order-{run}",
+        "temporalRunID": f"run-{run}",
+        "temporal.workflow.type": "Order",
+        "code.function.name": "Order.run",
+        "code.file.path": "shop/orders.py",
+        "code.line.number": 17,
+        "retrospan.branch.kind": "if",
+        "retrospan.branch.condition": "amount > 100",
+        "retrospan.branch.outcome": outcome,
+        "retrospan.branch.occurrence": 1,
+    } | more
+    return {
+        "id": span,
+        "name": "branch Order.run",
+        "start": 70 + span,
+        "attributes": {name: value for name, value in attributes.items() if value is not None},
+    }
+
+
+_NAMED = {
+    "code.line.number": 21,
+    "retrospan.branch.kind": "decision",
+    "retrospan.branch.condition": None,
+    "retrospan.decision.name": "route",
+    "retrospan.decision.why": '{"amount": 250}',
+}
+
+
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """Four runs; of one, spans tell of each try and of the model calls in it."""
@@ -88,6 +119,22 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
         _attempt(3),
         _call(21, 11, "gpt-4o-mini"),
         _call(22, 13, "house-model"),
+        _branch(31, 1, True, **{"retrospan.branch.because": "amount > 100"}),
+        _branch(32, 2, True),
+        _branch(33, 3, False, **{"retrospan.branch.dropped": 4}),
+        _branch(34, 1, "desk", **_NAMED),
+        _branch(
+            35,
+            9,
+            False,
+            **{
+                "code.line.number": 30,
+                "retrospan.branch.kind": "while",
+                "retrospan.branch.condition": "left",
+                "retrospan.branch.occurrence": 4,
+                "retrospan.branch.rounds": 3,
+            },
+        ),
     )
     with warehouse.transaction() as connection:
         store_spans(connection, span_rows(spans).rows)
@@ -105,6 +152,10 @@ def text_of(warehouse: Warehouse, sql: str) -> str:
 
 
 QUERIES = {
+    "core.branches": (
+        "SELECT * EXCLUDE (namespace, trace_id) FROM core.branches ORDER BY taken_at"
+    ),
+    "mart.branch_outcomes": "SELECT * FROM mart.branch_outcomes ORDER BY line, outcome, build_id",
     "core.payloads_json": (
         "SELECT workflow_id, event_id, slot, idx, encoding, n_bytes, value FROM "
         "core.payloads_json ORDER BY ALL"
