@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import json
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -244,6 +246,40 @@ async def test_replays_tell_nothing(temporal_address: str, telescope: Telescope,
         assert replayed.replay_failure is None
 
     assert len(telescope.spans()) == before
+
+
+@pytest.fixture
+def coverage() -> Iterator[set[int]]:
+    """Lines of the workflow's module that ran, noted in the way coverage.py does."""
+    lines: set[int] = set()
+    monitoring = sys.monitoring
+    if monitoring.get_tool(monitoring.COVERAGE_ID) is not None:
+        pytest.skip("coverage.py itself is at work")
+
+    def note(code: CodeType, line: int) -> object:
+        if code.co_filename.endswith("deciding_rules.py"):
+            lines.add(line)
+        return monitoring.DISABLE
+
+    monitoring.use_tool_id(monitoring.COVERAGE_ID, "coverage")
+    monitoring.register_callback(monitoring.COVERAGE_ID, monitoring.events.LINE, note)
+    monitoring.set_events(monitoring.COVERAGE_ID, monitoring.events.LINE)
+    yield lines
+    monitoring.set_events(monitoring.COVERAGE_ID, 0)
+    monitoring.free_tool_id(monitoring.COVERAGE_ID)
+
+
+@KINDS
+async def test_coverage_at_the_same_time_sees_all_and_takes_nothing_away(
+    temporal_address: str, telescope: Telescope, kind: Any, coverage: set[int]
+) -> None:
+    async with working(temporal_address, telescope.plugin) as client:
+        handle = await start(client, kind)
+        await finish(handle)
+
+    assert set(plain(branches(telescope, handle.result_run_id))) == set(EVERYTHING)
+    assert {7, 8, 13, 15} <= coverage
+    assert 9 not in coverage
 
 
 async def test_values_are_told_where_they_are_allowed(temporal_address: str) -> None:

@@ -30,7 +30,7 @@ from tracer.names import SpanKind
 slow = pytest.mark.slow
 
 TIGHT = SpanSettings(
-    limits=Limits(payload_bytes=1000, history_events=20, history_bytes=4000, activation_seconds=1)
+    limits=Limits(payload_bytes=1000, history_events=20, history_bytes=4000, activation_seconds=0.4)
 )
 CACHES = pytest.mark.parametrize("cached", [1000, 0], ids=["cached", "uncached"])
 
@@ -101,9 +101,13 @@ async def test_a_history_that_grows_near_its_limits_is_told_once(
         handle = await play(client, [10, 10, 10, 700, 700])
         runs = await family(client, handle.id, handle.first_execution_run_id or "")
 
-    limits = {attribute(s, A.LIMIT_NAME): s for s in telescope.kinds(SpanKind.LIMIT)}
+    # On a busy machine, an activation may be slow as well.
+    found = [
+        s for s in telescope.kinds(SpanKind.LIMIT) if attribute(s, A.LIMIT_NAME) != "activation"
+    ]
+    limits = {attribute(s, A.LIMIT_NAME): s for s in found}
     assert limits.keys() == {"history_events", "history_bytes"}
-    assert len(telescope.kinds(SpanKind.LIMIT)) == 2
+    assert len(found) == 2
     events = limits["history_events"]
     assert events.name == "limit history_events"
     assert 16 <= attribute(events, A.LIMIT_USED) < 22
@@ -122,7 +126,7 @@ async def test_a_slow_activation_is_told_with_its_hottest_lines(
     temporal_address: str, telescope: Telescope
 ) -> None:
     async with working(temporal_address, telescope) as client:
-        handle = await play(client, [], busy=0.7)
+        handle = await play(client, [], busy=0.35)
         history = await handle.fetch_history()
     before = len(telescope.spans())
     await Replayer(workflows=[Limited], plugins=[telescope.plugin]).replay_workflow(history)
@@ -130,12 +134,12 @@ async def test_a_slow_activation_is_told_with_its_hottest_lines(
     [activation] = telescope.kinds(SpanKind.LIMIT)
 
     assert activation.name == "limit activation"
-    assert attribute(activation, A.ACTIVATION_CPU) >= 0.7
+    assert attribute(activation, A.ACTIVATION_CPU) >= 0.35
     assert attribute(activation, A.LIMIT_USED) >= attribute(activation, A.ACTIVATION_CPU)
     hottest = attribute(activation, A.HOT_LINES)[0]
     assert hottest.startswith("tests/tracer/limited_workflows.py:")
     assert "Limited.keep_busy" in hottest
-    assert headrooms(telescope)["activation"] < 0.31
+    assert headrooms(telescope)["activation"] < 0.13
     assert len(telescope.spans()) == before
 
 
