@@ -18,7 +18,7 @@ from typing import Final
 from tracer._guard import Guard
 
 _PATIENCE_SECONDS: Final = 0.1
-"""Between looks for activations that take long."""
+"""At most, between looks for activations that take long."""
 _SAMPLE_SECONDS: Final = 0.01
 _SLOW_SHARE: Final = 0.5
 """Of the time from which on an activation is told: by then it has to have been looked at."""
@@ -70,6 +70,7 @@ class ActivationClock:
             guard: Where errors go.
         """
         self._after_ns = int(slow_seconds * _SLOW_SHARE * 1e9)
+        self._patience = min(_PATIENCE_SECONDS, slow_seconds * _SLOW_SHARE / 2)
         self._is_workflow_code = is_workflow_code
         self._shown = shown
         self._guard = guard
@@ -107,7 +108,7 @@ class ActivationClock:
             slow = False
             with self._guard.shielded("sampling activations"):
                 slow = self._look()
-            time.sleep(_SAMPLE_SECONDS if slow else _PATIENCE_SECONDS)
+            time.sleep(_SAMPLE_SECONDS if slow else self._patience)
 
     def _look(self) -> bool:
         """Note where activations are that take long; whether there are any."""
