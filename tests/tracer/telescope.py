@@ -13,6 +13,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace.status import StatusCode
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Worker
@@ -40,13 +41,14 @@ class Telescope:
 
     settings: SpanSettings = field(default_factory=SpanSettings)
     branches: BranchSettings | None = field(default_factory=BranchSettings)
+    sampler: Sampler | None = None
     exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     metrics: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
     plugin: TracerPlugin = field(init=False)
     provider: TracerProvider = field(init=False)
 
     def __post_init__(self) -> None:
-        self.provider = TracerProvider(shutdown_on_exit=False)
+        self.provider = TracerProvider(self.sampler, shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         points = MeterProvider([self.metrics], shutdown_on_exit=False)
         self.plugin = TracerPlugin(
