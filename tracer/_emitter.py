@@ -58,19 +58,22 @@ _WAKE_AT: Final = 1_000
 class _Around(AbstractContextManager[None]):
     """`trace.use_span` and `using_providers` in one: both are generators, which cost more."""
 
-    __slots__ = ("_before", "_chosen", "_providers", "_span")
+    __slots__ = ("_before", "_chosen", "_guard", "_providers", "_span")
 
-    def __init__(self, span: trace.Span, chosen: Chosen) -> None:
+    def __init__(self, span: trace.Span, chosen: Chosen, guard: Guard) -> None:
+        self._guard = guard
         self._span = span
         self._chosen = chosen
 
     def __enter__(self) -> None:
-        self._before = context.attach(trace.set_span_in_context(self._span))
-        self._providers = self._chosen.enter()
+        with self._guard.shielded("making a span current"):
+            self._before = context.attach(trace.set_span_in_context(self._span))
+            self._providers = self._chosen.enter()
 
     def __exit__(self, *_: object) -> None:
-        self._chosen.leave(self._providers)
-        context.detach(self._before)
+        with self._guard.shielded("making a span current"):
+            self._chosen.leave(self._providers)
+            context.detach(self._before)
 
 
 class Emitter:
@@ -138,7 +141,7 @@ class Emitter:
 
     def around(self, span: trace.Span) -> AbstractContextManager[None]:
         """Inside, the span is current, and `llm_call` and `tool_call` use our providers."""
-        return _Around(span, self._chosen)
+        return _Around(span, self._chosen, self.guard)
 
     @property
     def meters(self) -> Meters:

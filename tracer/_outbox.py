@@ -23,6 +23,8 @@ from tracer.spans import SpanRecord
 
 GRACE_SECONDS: Final = 1.0
 _MAX_ABANDONED: Final = 1_000
+_MAX_HELD: Final = 10_000
+"""Runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,11 @@ class Outbox:
             if held is not None and held.task_id in (None, task_id):
                 mine, before = held.items + mine, None
             self._held[run_id] = _Held(task_id, self._due(), mine)
+            # Only if nobody takes out what is due: a processor of the user's hangs.
+            oldest = next(iter(self._held)) if len(self._held) > _MAX_HELD else None
+            overdue = self._held.pop(oldest) if oldest is not None else None
         self._send(before)
+        self._send(overdue)
 
     def add(self, run_id: str, item: Item) -> None:
         """Keep what happened within the run's task that is under way."""

@@ -14,7 +14,7 @@ from tracer._branching import DEFAULT_BRANCHES
 from tracer._emitter import Chains, emitter_with
 from tracer._guard import Guard
 from tracer._interceptors import EmittingInterceptor
-from tracer._sandbox import runner_watched_by
+from tracer._sandbox import runner_sharing, runner_watched_by
 from tracer._tenant import TenantSource
 from tracer.branches import BranchSettings
 from tracer.limits import DEFAULT_LIMITS, Limits
@@ -91,11 +91,14 @@ class TracerPlugin(SimplePlugin):
         return config
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
-        """Leave the replayer alone.
+        """Watch nothing of a replay.
 
-        A replay of a history that is still open ends with `is_replaying` false: anything that
-        watched it would report old steps as new ones.
+        One of a history that is still open ends with `is_replaying` false: anything that watched
+        it would report old steps as new ones.
         """
+        runner = config.get("workflow_runner")
+        if runner is not None:
+            config["workflow_runner"] = runner_sharing(runner)
         return config
 
     @asynccontextmanager

@@ -39,12 +39,17 @@ class TracingSandboxedRunner(SandboxedWorkflowRunner):
         return watched(super().create_instance(det), det, self.emitter)
 
 
+def runner_sharing(runner: WorkflowRunner) -> WorkflowRunner:
+    """The runner, sharing the tracer's modules with workflow code if it is the SDK's sandbox."""
+    if type(runner) is not SandboxedWorkflowRunner:
+        return runner
+    restrictions = runner.restrictions.with_passthrough_modules(*PASSED_THROUGH)
+    return SandboxedWorkflowRunner(restrictions=restrictions, runner_class=runner.runner_class)
+
+
 def runner_watched_by(emitter: Emitter, runner: WorkflowRunner) -> WorkflowRunner:
     """The runner, with every instance that it makes watched."""
-    if type(runner) is not SandboxedWorkflowRunner:
+    shared = runner_sharing(runner)
+    if type(shared) is not SandboxedWorkflowRunner:
         return TracingRunner(runner, emitter)
-    return TracingSandboxedRunner(
-        restrictions=runner.restrictions.with_passthrough_modules(*PASSED_THROUGH),
-        runner_class=runner.runner_class,
-        emitter=emitter,
-    )
+    return TracingSandboxedRunner(shared.restrictions, shared.runner_class, emitter=emitter)

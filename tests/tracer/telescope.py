@@ -46,14 +46,15 @@ class Telescope:
     metrics: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
     plugin: TracerPlugin = field(init=False)
     provider: TracerProvider = field(init=False)
+    meter_provider: MeterProvider = field(init=False)
 
     def __post_init__(self) -> None:
         self.provider = TracerProvider(self.sampler, shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        points = MeterProvider([self.metrics], shutdown_on_exit=False)
+        self.meter_provider = MeterProvider([self.metrics], shutdown_on_exit=False)
         self.plugin = TracerPlugin(
             tracer_provider=self.provider,
-            meter_provider=points,
+            meter_provider=self.meter_provider,
             tenant=self.settings.tenant,
             content=self.settings.content,
             branches=self.branches,
