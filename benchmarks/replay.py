@@ -97,7 +97,7 @@ def replay_recording(job: Job) -> float:
     """Seconds that a recorded replay takes, the writing of the tape included."""
     history = job.history.unpacked()
     started = time.perf_counter()
-    record_here(history, Shipping, job.tape)
+    record_here(history, [Shipping], job.tape)
     return time.perf_counter() - started
 
 

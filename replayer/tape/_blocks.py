@@ -26,6 +26,7 @@ import os
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
+from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 from zlib import crc32
 
@@ -33,7 +34,16 @@ import zstandard
 
 from replayer.tape.errors import TapeError
 
-__all__ = ["Block", "BlockFile", "Found", "append_block", "begin", "finish", "whole_length"]
+__all__ = [
+    "Block",
+    "BlockFile",
+    "Found",
+    "append_block",
+    "begin",
+    "finish",
+    "is_tape",
+    "whole_length",
+]
 
 MAGIC: Final = b"RETROTAP"
 END_MAGIC: Final = b"PATORTER"
@@ -199,6 +209,15 @@ class BlockFile:
                 f"is a tape of version {version}, and this Retrospan reads version {VERSION}; "
                 "record the run again",
             )
+
+
+def is_tape(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as a tape does, of whatever version."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
 
 
 def whole_length(path: str | os.PathLike[str]) -> int:

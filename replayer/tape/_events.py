@@ -17,7 +17,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from tracer.model import Run, Step
 
-__all__ = ["AskedFor", "Brought", "EventMap"]
+__all__ = ["ENDINGS", "AskedFor", "Brought", "EventMap"]
 
 _PREFIX: Final = "EVENT_TYPE_"
 _BECOMES: Final = {
@@ -59,6 +59,13 @@ _OPENS: Final = {
     "signal_external_workflow_execution": "signal",
     "request_cancel_external_workflow_execution": "cancel",
 }
+ENDINGS: Final = frozenset({
+    "complete_workflow_execution",
+    "fail_workflow_execution",
+    "cancel_workflow_execution",
+    "continue_as_new_workflow_execution",
+})  # fmt: skip
+"""Commands that end a run."""
 _STARTED: Final = {
     "CHILD_WORKFLOW_EXECUTION_STARTED": "initiated_event_id",
     "NEXUS_OPERATION_STARTED": "scheduled_event_id",
@@ -102,6 +109,8 @@ class EventMap:
         """By kind and number: what it is about, its event, its step."""
         self._update_ids: dict[str, str] = {}
         self._first = run.first_event_id
+        self._batches: list[tuple[int, int]] = []
+        """Events that code sees or causes, with the `WORKFLOW_TASK_COMPLETED` that caused them."""
         for event in events:
             self._add(event)
 
@@ -150,7 +159,18 @@ class EventMap:
                 return self._cancel(name, command, after)
             case _:
                 key, about = _identity(name, command)
-                return about, self._take((_BECOMES.get(name, ""), key), after)
+                event_id = self._take((_BECOMES.get(name, ""), key), after)
+                if name in ENDINGS and event_id is not None and self._goes_on(after, event_id):
+                    event_id = None
+                return about, event_id
+
+    def _goes_on(self, after: int, closing: int) -> bool:
+        """Whether the run went on between a task's start and the event that closed it."""
+        batch = next((batch for event_id, batch in self._batches if event_id == closing), 0)
+        return any(
+            after + 1 < event_id < closing and (not its_batch or its_batch != batch)
+            for event_id, its_batch in self._batches
+        )
 
     def _cancel(self, name: str, command: Any, after: int) -> tuple[str, int | None]:
         kind = {"cancel_timer": "timer", "request_cancel_activity": "activity"}.get(name, "nexus")
@@ -200,6 +220,9 @@ class EventMap:
             return
         attributes = getattr(event, field)
         self._queues[name, _event_key(name, attributes)].append(event.event_id)
+        if not name.startswith("WORKFLOW_TASK_") and name != "MARKER_RECORDED":
+            batch = getattr(attributes, "workflow_task_completed_event_id", 0)
+            self._batches.append((event.event_id, batch))
         if (started := _STARTED.get(name)) is not None:
             self._started[getattr(attributes, started)] = event.event_id
 

@@ -20,6 +20,7 @@ from replayer.tape._events import AskedFor, Brought, EventMap
 from replayer.tape._monitor import Monitor
 from replayer.tape._recorder import Recorder
 from replayer.tape._writer import TapeWriter
+from replayer.tape.errors import TapeError
 from replayer.tape.words import CoroutineKind
 from tracer.branches import ActivationBranches, BranchSettings, BranchWatch, RunBranches
 from tracer.model.failures import failure_from
@@ -81,6 +82,9 @@ class Session(ReplayHook):
         if _NOT_REPLAYED.intersection(names):
             self._context.enter_context(self._watch.ignoring())
             return
+        if self._recorder.is_full:
+            # It fails the replay, which has nothing to give any more.
+            raise TapeError(self._writer.path, "is full")
         self._jobs = [
             self._events.job(name, getattr(job, name), activation.history_length)
             for name, job in zip(names, activation.jobs, strict=True)

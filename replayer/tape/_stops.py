@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from replayer.history.errors import one_line
 from replayer.replaying import ReplayOutcome, ReplayStatus
+from replayer.tape._events import ENDINGS
 from replayer.tape.words import Stop, StopKind
 from tracer.model import Failure, Run, RunStatus, Step, StepKind
 
@@ -18,12 +19,6 @@ __all__ = ["stop_of"]
 _MOST_TEXT: Final = 400
 _MOST_LISTED: Final = 5
 _MESSAGE: Final = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
-_ENDINGS: Final = frozenset({
-    "complete_workflow_execution",
-    "fail_workflow_execution",
-    "cancel_workflow_execution",
-    "continue_as_new_workflow_execution",
-})  # fmt: skip
 
 
 def stop_of(
@@ -43,6 +38,9 @@ def stop_of(
         return _stop(StopKind.NONDETERMINISM, _message(outcome.failure))
     if outcome.status is ReplayStatus.FAILED:
         return _stop(StopKind.FAILED, failure or _message(outcome.failure))
+    ending = _ending_too_early(run, activations)
+    if ending:
+        return _stop(StopKind.NONDETERMINISM, ending)
     if run.is_closed:
         return _stop(StopKind.CLOSED, _closing(run))
     failures = [task.failure for task in run.tasks if task.failure is not None]
@@ -76,6 +74,20 @@ def _closing(run: Run) -> str:
     return text
 
 
+def _ending_too_early(run: Run, activations: list[dict[str, Any]]) -> str:
+    """The code ends the run where the history goes on, which the SDK's Replayer does not notice."""
+    for activation in activations:
+        # The event after the task's start is its completion.
+        goes_on = activation["event"] + 1 < (run.last_event_id or 0)
+        for name, _, event_id, _ in activation["commands"]:
+            if goes_on and name in ENDINGS and event_id is None:
+                return (
+                    f"the code asks for {name} after event {activation['event']}, "
+                    f"and the history goes on to event {run.last_event_id}"
+                )
+    return ""
+
+
 def _waiting(run: Run, activations: list[dict[str, Any]]) -> str:
     commands = [command for activation in activations for command in activation["commands"]]
     withdrawn = {about for name, about, *_ in commands if name == "cancel_timer"}
@@ -85,7 +97,7 @@ def _waiting(run: Run, activations: list[dict[str, Any]]) -> str:
         for command in commands
         if command[2] is None and not (command[0] == "start_timer" and command[1] in withdrawn)
     ]
-    if any(command[0] in _ENDINGS for command in unconfirmed):
+    if any(command[0] in ENDINGS for command in unconfirmed):
         return f"the history ends (event {run.last_event_id}) where the code ends the run"
     asked = [_command_text(*command[:2]) for command in unconfirmed if command[0] in _ASKS]
     open_steps = [step for step in run.steps if step.is_open]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,13 +26,15 @@ from replayer.replaying import (
     ChildOutOfMemory,
     ChildTimedOut,
     Limits,
+    LoadError,
     PackedHistory,
     ReplayProfile,
     load_profile,
-    load_workflow,
+    load_workflows,
     replay,
     run_in_child,
 )
+from replayer.tape._blocks import is_tape
 from replayer.tape._chunks import Tables
 from replayer.tape._events import EventMap
 from replayer.tape._monitor import Monitor, MonitorTaken
@@ -67,18 +70,18 @@ class _Order:
     """What a child is told to do."""
 
     history: PackedHistory
-    workflow: str
-    profile: str
+    workflows: tuple[str, ...]
+    profile: str | None
     path: str
     most_positions: int
 
 
 def record(
     history: RunHistory,
-    workflow: str,
+    workflows: Sequence[str],
     path: str | os.PathLike[str],
     *,
-    profile: str = "plain",
+    profile: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     most_positions: int = MOST_POSITIONS,
 ) -> Stop:
@@ -86,7 +89,8 @@ def record(
 
     Args:
         history: The run; may be open or truncated.
-        workflow: Its code, as `module:Class` or `path/to/file.py:Class`.
+        workflows: Its code, as `module:Class`, `path/to/file.py:Class`, or a module; of several
+            the one of the run's workflow type is taken.
         path: The tape; replaced if it exists.
         profile: Name of the replay profile, or `module:function`.
         limits: What the child may take.
@@ -96,25 +100,24 @@ def record(
         Why the tape ends where it ends.
 
     Raises:
-        LoadError: The workflow or the profile cannot be loaded.
-        TapeError: The tape cannot be written.
+        LoadError: The workflow or the profile cannot be loaded, or none is of the run's type.
+        TapeError: The tape cannot be written, or something else is in its place.
         ChildError: The child ended before the tape had begun.
     """
-    order = _Order(PackedHistory.of(history), workflow, profile, os.fspath(path), most_positions)
-    Path(path).unlink(missing_ok=True)
+    part = f"{os.fspath(path)}.part"
+    _check_replaceable(path)
+    order = _Order(PackedHistory.of(history), tuple(workflows), profile, part, most_positions)
     try:
-        return run_in_child(_record_as_ordered, order, limits=limits)
-    except ChildError as error:
-        if not _has_begun(path):
-            raise
-        stop = _cut_off(error)
-        add_stop(path, stop)
+        stop = _recorded(order, limits)
+        Path(part).replace(path)
         return stop
+    finally:
+        Path(part).unlink(missing_ok=True)
 
 
 def record_here(
     history: RunHistory,
-    workflow: type,
+    workflows: Sequence[type],
     path: str | os.PathLike[str],
     *,
     profile: ReplayProfile = PLAIN,
@@ -124,7 +127,7 @@ def record_here(
 
     Args:
         history: The run; may be open or truncated.
-        workflow: The class of its workflow.
+        workflows: Classes, one of which is of the run's workflow type.
         path: The tape; replaced if it exists.
         profile: What its worker was made with.
         most_positions: Where the tape is full.
@@ -133,13 +136,15 @@ def record_here(
         Why the tape ends where it ends.
 
     Raises:
+        LoadError: None of the classes is of the run's workflow type.
         TapeError: The tape cannot be written, or another tool has the interpreter's events.
     """
+    run = run_from_events(history.key, history.events)
+    workflow = _of_type(run.workflow_type, workflows)
     files = WorkflowFiles()
     files.add(workflow)
     watch = process_watch()
     watch.include(workflow)
-    run = run_from_events(history.key, history.events)
     tables = Tables(files)
     writer = TapeWriter(path, _head(history, workflow, run.workflow_type), tables)
     recorder = Recorder(tables, writer.write, workflow, most_positions)
@@ -171,14 +176,50 @@ def record_here(
         monitor.close()
 
 
+def _recorded(order: _Order, limits: Limits) -> Stop:
+    try:
+        return run_in_child(_record_as_ordered, order, limits=limits)
+    except ChildError as error:
+        if not _has_begun(order.path):
+            raise
+        stop = _cut_off(error)
+        add_stop(order.path, stop)
+        return stop
+
+
+def _check_replaceable(path: str | os.PathLike[str]) -> None:
+    """Refuse to write over what is no tape, and where nothing can be written."""
+    if not Path(path).parent.is_dir():
+        reason = f"cannot be written: there is no folder {Path(path).parent}"
+        raise TapeError(os.fspath(path), reason)
+    if Path(path).exists() and not is_tape(path):
+        raise TapeError(os.fspath(path), "exists and is no tape; name another file")
+
+
 def _record_as_ordered(order: _Order) -> Stop:
     return record_here(
         order.history.unpacked(),
-        load_workflow(order.workflow),
+        load_workflows(order.workflows),
         order.path,
         profile=load_profile(order.profile),
         most_positions=order.most_positions,
     )
+
+
+def _of_type(name: str, workflows: Sequence[type]) -> type:
+    """The class of a workflow type; one that is dynamic serves every type."""
+    names = {_type_of(workflow): workflow for workflow in workflows}
+    found = names.get(name) or names.get(None)
+    if found is None:
+        known = ", ".join(sorted(map(str, names))) or "none"
+        raise LoadError(f"the run is of workflow type {name!r}; the code given has {known}")
+    return found
+
+
+def _type_of(workflow: type) -> str | None:
+    definition = workflow.__dict__.get("__temporal_workflow_definition")
+    name: str | None = getattr(definition, "name", workflow.__name__)
+    return name
 
 
 def _to_the_failure(history: RunHistory) -> RunHistory:
@@ -206,7 +247,7 @@ def _cut_off(error: ChildError) -> Stop:
     return Stop(StopKind.INTERRUPTED, one_line(f"the recording ended early: {error}"))
 
 
-def _has_begun(path: str | os.PathLike[str]) -> bool:
+def _has_begun(path: str) -> bool:
     try:
         return Path(path).stat().st_size > _STARTED
     except OSError:

@@ -49,7 +49,7 @@ class Taped:
 
 def taped(history: RunHistory, workflow: type, folder: Path, **options: Any) -> Taped:
     path = folder / f"{uuid.uuid4()}.tape"
-    return Taped(history, path, record_here(history, workflow, path, **options))
+    return Taped(history, path, record_here(history, [workflow], path, **options))
 
 
 def lines(tape: Tape) -> list[int]:

@@ -52,6 +52,7 @@ KNOWN = (
     Known("replayer.fork", "ForkError", Exit.REFUSED),
     Known("replayer.replaying", "LoadError", Exit.USAGE),
     Known("replayer.replaying", "ReplayingError", Exit.UNREACHABLE),
+    Known("replayer.tape", "TapeError", Exit.REFUSED),
     Known("replayer.embedded", "TemporalStartError", Exit.UNREACHABLE),
     Known("analytics.errors", "QueryError", Exit.REFUSED),
     Known("analytics.errors", "AnalyticsError", Exit.UNREACHABLE),

@@ -39,6 +39,7 @@ COMMANDS = {
     "runs": Entry("tui.cli.commands.runs", "List runs."),
     "show": Entry("tui.cli.commands.show", "Show one run: steps, attempts, failures, waits."),
     "diff": Entry("tui.cli.commands.diff", "Compare two runs: where they part, and why."),
+    "record": Entry("tui.cli.commands.record", "Record a run on a tape, line by line."),
     "check": Entry("tui.cli.commands.check", "Replay runs with the code of today; explain breaks."),
     "fork": Entry("tui.cli.commands.fork", "Run a recorded run again with something changed."),
     "bisect": Entry("tui.cli.commands.bisect", "Find the commit that broke the replay of a run."),

@@ -1,0 +1,31 @@
+"""The code of the runs that tests of `record` make histories of."""
+
+from typing import Any
+
+from temporalio import workflow
+
+
+@workflow.defn
+class Review:
+    def __init__(self) -> None:
+        self.approved = False
+
+    @workflow.run
+    async def run(self, customer: dict[str, Any]) -> str:
+        await workflow.wait_condition(lambda: self.approved)
+        return "done"
+
+    @workflow.signal
+    def approve(self) -> None:
+        self.approved = True
+
+
+@workflow.defn(name="Review")
+class Hasty:
+    @workflow.run
+    async def run(self, customer: dict[str, Any]) -> str:
+        return "done"
+
+    @workflow.signal
+    def approve(self) -> None:
+        pass
