@@ -122,6 +122,19 @@ def test_python_works_on_a_server(temporal_address: str, monkeypatch: pytest.Mon
         assert asyncio.run(tried(names)) == temporal_address
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_python_about_tapes_works(folder: Path) -> None:
+    sources = [text for name, text in blocks("py") if name == "tape.md"]
+    assert sources
+    record = next(line for _, line in commands() if "--out review.tape" in line)
+    arguments = [*record.split()[1:], "--warehouse", "retrospan-demo/warehouse.duckdb"]
+    for command in ([sys.executable, "-m", "tui", *arguments], [sys.executable, "-c", *sources]):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
 def test_links_lead_somewhere() -> None:
     for file in DOCS:
         for target in re.findall(r"\]\(([^)#]+)\)", file.read_text()):
