@@ -4,27 +4,26 @@ A change is a replacement of source text. The line that is expected is found by 
 so that it stays right when the example moves.
 """
 
-import itertools
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from replayer.check import ChangeKind, Verdict, VerdictStatus, check_replay
+from replayer.check import ChangeKind, VerdictStatus, check_replay
 from replayer.history import RunHistory
 from replayer.replaying import load_workflow, load_workflows
-from tests.replayer.example_histories import MODULES, PREFIX, recorded_examples
+from tests.replayer.example_histories import (
+    CARGO,
+    KYC,
+    MODULES,
+    PREFIX,
+    Check,
+    changed_check,
+    recorded_examples,
+)
 
-ROOT = Path(__file__).parents[2]
-KYC = ROOT / "examples" / "kyc_review" / "workflow.py"
-CARGO = ROOT / "examples" / "cargo_release" / "workflow.py"
-TRIAGE = ROOT / "examples" / "support_triage" / "workflow.py"
 SHIPMENT = f"{PREFIX}-all-released-SHP-101"
-
-Check = Callable[..., Verdict]
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -33,24 +32,8 @@ def histories(temporal_address: str) -> Mapping[str, RunHistory]:
 
 
 @pytest.fixture
-def check(histories: Mapping[str, RunHistory], tmp_path: Path) -> Iterator[Check]:
-    """Checks a recorded run against an example with some text replaced."""
-    sys.path.insert(0, str(tmp_path))
-
-    def checked(
-        run: str | RunHistory, example: Path, *changes: tuple[str, str], strict: bool = False
-    ) -> Verdict:
-        source = example.read_text(encoding="utf-8")
-        for old, new in changes:
-            assert old in source, old
-            source = source.replace(old, new, 1)
-        file = tmp_path / f"changed_{next(_numbers)}.py"
-        file.write_text(source, encoding="utf-8")
-        history = histories[run] if isinstance(run, str) else run
-        return check_replay(history, load_workflows([file.stem]), strict=strict)
-
-    yield checked
-    sys.path.remove(str(tmp_path))
+def check(histories: Mapping[str, RunHistory], tmp_path: Path) -> Check:
+    return changed_check(histories, tmp_path)
 
 
 @dataclass(frozen=True)
