@@ -78,9 +78,11 @@ def bisect(
         LoadError: The code of an end cannot be loaded.
     """
     packed = PackedHistory.of(history)
-    with _worktree(bad) as tree:
-        search = _Search(tree, packed, options, tell)
-        return search.run(good, bad)
+    root = Path(_git(Path.cwd(), "rev-parse", "--show-toplevel").rstrip("\n")).resolve()
+    # Here and not in the worktree, whose HEAD is another.
+    ends = _commit(root, good), _commit(root, bad)
+    with _worktree(root, ends[1]) as tree:
+        return _Search(tree, packed, options, tell).run(ends, (good, bad))
 
 
 class _Search:
@@ -94,15 +96,16 @@ class _Search:
         self._verdicts: dict[str, Verdict] = {}
         self._skipped = 0
 
-    def run(self, good: str, bad: str) -> FirstBad:
-        ends = self._tree.commit(good), self._tree.commit(bad)
+    def run(self, ends: tuple[Commit, Commit], names: tuple[str, str]) -> FirstBad:
         if self._is_bad(ends[0]):
-            raise BisectError(f"the run does not replay at {good} either; name an older --good")
+            raise BisectError(
+                f"the run does not replay at {names[0]} either; name an older commit with --good"
+            )
         if not self._is_bad(ends[1]):
-            raise BisectError(f"the run replays at {bad}; there is no bad commit to find")
+            raise BisectError(f"the run replays at {names[1]}; there is no bad commit to find")
         said = self._tree.git("bisect", "start", ends[1].id, ends[0].id)
         while (found := self._found(said)) is None:
-            said = self._tree.git("bisect", self._step(self._tree.commit("HEAD")))
+            said = self._tree.git("bisect", self._step(self._tree.commit()))
         return self._first_bad(found)
 
     def _step(self, commit: Commit) -> str:
@@ -152,13 +155,9 @@ class _Worktree:
         """What git says in the worktree."""
         return _git(self._folder, *arguments)
 
-    def commit(self, name: str) -> Commit:
-        """A commit by any name that git knows."""
-        try:
-            line = self.git("log", "-1", f"--format={_FIELDS}", f"{name}^{{commit}}", "--")
-        except BisectError:
-            raise BisectError(f"git knows no commit {name!r}") from None
-        return Commit(*line.rstrip("\n").split("\0", 3))
+    def commit(self, name: str = "HEAD") -> Commit:
+        """The commit that is checked out, or one that git named."""
+        return _commit(self._folder, name)
 
     def child(self, options: CheckOptions) -> Child:
         """A child that runs here as the user's commands run in their own tree."""
@@ -214,16 +213,22 @@ class _Worktree:
         return self._folder / resolved.relative_to(self._root)
 
 
+def _commit(folder: Path, name: str) -> Commit:
+    """A commit by any name that git knows."""
+    try:
+        # What a name leads to may not look like an option.
+        id = _git(folder, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
+    except BisectError:
+        raise BisectError(f"git knows no commit {name!r}") from None
+    line = _git(folder, "log", "-1", f"--format={_FIELDS}", id.strip(), "--")
+    return Commit(*line.rstrip("\n").split("\0", 3))
+
+
 @contextmanager
-def _worktree(commit: str) -> Iterator[_Worktree]:
-    here = Path.cwd()
-    root = Path(_git(here, "rev-parse", "--show-toplevel").rstrip("\n")).resolve()
+def _worktree(root: Path, commit: Commit) -> Iterator[_Worktree]:
     with tempfile.TemporaryDirectory(prefix="retrospan-bisect-") as folder:
         tree = Path(folder).resolve() / "tree"
-        try:
-            _git(root, "worktree", "add", "--quiet", "--detach", str(tree), f"{commit}^{{commit}}")
-        except BisectError as error:
-            raise BisectError(f"git knows no commit {commit!r}, or {error}") from None
+        _git(root, "worktree", "add", "--quiet", "--detach", str(tree), commit.id)
         try:
             yield _Worktree(tree, root)
         finally:
