@@ -4,13 +4,14 @@ A change is a replacement of source text. The line that is expected is found by 
 so that it stays right when the example moves.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from replayer.check import ChangeKind, VerdictStatus, check_replay
+from replayer.check import ChangeKind, VerdictStatus, check_replay, verdict_text
 from replayer.history import RunHistory
 from replayer.replaying import load_workflow, load_workflows
 from tests.replayer.example_histories import (
@@ -424,3 +425,22 @@ def test_code_that_raises_after_the_last_event_is_a_problem(
     assert verdict.explanation is not None
     assert verdict.explanation.kind is ChangeKind.EXCEPTION
     assert verdict.explanation.summary.startswith("The next workflow task fails: KeyError")
+
+
+def test_the_explanation_in_the_docs_is_what_is_said(
+    histories: Mapping[str, RunHistory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.chdir(root)
+    workflow = load_workflow("examples.kyc_review.workflow_faulty:KycReview")
+    verdict = check_replay(histories[f"{PREFIX}-human-approved"], [workflow])
+    said = _without_numbers(verdict_text(verdict).splitlines()[2:])
+    shown = (root / "docs" / "check.md").read_text(encoding="utf-8")
+    [block] = [part for part in shown.split("```") if part.startswith("text\nFAILED")]
+    # The last paragraph of what is said, the SDK's own words, is left out there.
+    assert said.startswith(_without_numbers(block.splitlines()[2:]))
+
+
+def _without_numbers(lines: list[str]) -> str:
+    """The words alone: which event it is depends on how fast the activities were."""
+    return re.sub(r"event \d+", "event", " ".join(" ".join(lines).split()))

@@ -130,7 +130,7 @@ def test_strict(folder: Path) -> None:
         (("histories",), 2, "Missing option '--workflow'"),
         (("histories", "--workflow", "shop:Odrer"), 2, "shop has no 'Odrer'; its workflows are"),
         (("histories", "--workflow", "shop:Order", "--profile", "p"), 2, "no replay profile 'p'"),
-        (("nowhere", "--workflow", "shop:Order"), 4, "nowhere: cannot be opened: No such file"),
+        (("nowhere", "--workflow", "shop:Order"), 3, "'nowhere' is no file, and there is no"),
         (("histories", "--workflow", "shop:Order", "-q", "x"), 2, "name runs or give a --query"),
     ],
 )

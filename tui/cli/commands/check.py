@@ -20,10 +20,11 @@ from replayer.replaying import Limits
 from tui import figures
 from tui.cli.diagnostics import CommandError, say, warn
 from tui.cli.exits import Exit
-from tui.cli.options import address_option, json_option, namespace_option
+from tui.cli.options import address_option, json_option, namespace_option, warehouse_option
 from tui.cli.replay_options import profile_option, timeout_option, workflow_option
 from tui.cli.tables import write_json
 from tui.export_files import Skipped, fetched, listed, named
+from tui.resolve import Places, resolve_run
 from tui.servers import connect
 from tui.text import safe_text
 
@@ -65,6 +66,7 @@ class Result:
 )
 @address_option()
 @namespace_option("Of the server; of runs in files, where nothing says it.")
+@warehouse_option()
 @click.option("--query", "-q", metavar="FILTER", help="A visibility query: runs of a server.")
 @click.option("--sample", type=click.IntRange(min=1), help="Check so many runs, chosen at random.")
 @json_option()
@@ -78,15 +80,16 @@ def command(
     junit: Path | None,
     address: str | None,
     namespace: str | None,
+    warehouse: Path,
     query: str | None,
     sample: int | None,
     as_json: bool,
 ) -> int:
     """Replay recorded runs with the code of today, and explain those that do not replay.
 
-    SRC are history files, folders and archives; with --address they are WORKFLOW_ID[:RUN_ID] on
-    that server, or none for all that --query finds. Exit code 1 when a run does not replay, or when
-    --strict finds a difference.
+    SRC are history files, folders and archives, and runs in the warehouse; with --address they are
+    WORKFLOW_ID[:RUN_ID] on that server, or none for all that --query finds. Exit code 1 when a run
+    does not replay, or when --strict finds a difference.
     """
     if not sources and address is None and query is None:
         raise click.UsageError("name histories to check, or a server with --address HOST:PORT")
@@ -95,7 +98,7 @@ def command(
     options = CheckOptions(workflows, profile, strict, Limits(seconds=timeout))
     result = Result()
     if address is None and query is None:
-        found: Iterable[RunHistory | Rejected] = read_histories(sources, namespace=namespace)
+        found: Iterable[RunHistory | Rejected] = _local(sources, warehouse, namespace)
     else:
         found = asyncio.run(_from_server(sources, address, namespace, query, sample))
     if sample is not None:
@@ -106,6 +109,16 @@ def command(
     if junit is not None:
         junit.write_bytes(junit_xml(result.verdicts, result.rejected))
     return _summed_up(result)
+
+
+def _local(
+    sources: tuple[str, ...], warehouse: Path, namespace: str | None
+) -> Iterator[RunHistory | Rejected]:
+    for source in sources:
+        if source == "-" or Path(source).exists():
+            yield from read_histories([source], namespace=namespace)
+        else:
+            yield resolve_run(source, Places(warehouse, None, namespace))
 
 
 def _readable(found: Iterable[RunHistory | Rejected], result: Result) -> Iterator[RunHistory]:
