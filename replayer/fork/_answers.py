@@ -41,6 +41,8 @@ class Asked:
     """Of a timer."""
     is_edited: bool = False
     """The fork changed its input."""
+    is_given_up: bool = False
+    """The workflow code canceled it and does not wait for its answer."""
 
 
 @dataclass(slots=True)

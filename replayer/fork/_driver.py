@@ -126,7 +126,7 @@ class Driver:
         self._offset = self._now - await self._server.now()
         first = self._script.activations[0]
         for item in first.inbound:
-            await self._deliver(item, first.started_at)
+            await self._deliver(item, item.at)
         if self._point.activation == 0 and self._point.item is None:
             await self._inject(first.started_at)
         self._gate.open(sticky=False)
@@ -306,7 +306,7 @@ class Driver:
 
     async def _move_on(self, message: Item | None, timers: list[Plan]) -> bool:
         """What moves a run that has no more answers: a message, a timer, or nothing."""
-        unanswered = [p for p in self._open if p.source is AnswerSource.UNANSWERED]
+        unanswered = [p for p in self._open if _blocks(p)]
         if unanswered:
             names = ", ".join(dict.fromkeys(plan.asked.name for plan in unanswered))
             self._stop(StopReason.UNANSWERED, f"the recording has no answer for {names}")
@@ -638,9 +638,10 @@ class Driver:
     async def local_answered(self, plan: Plan) -> None:
         """A local activity gets its answer now."""
         await self._expect("resolve_activity", plan)
-        at = plan.recorded.closed_at if plan.recorded is not None else None
-        self._helm.now = max(self._helm.now, (at if self._on_track else plan.due) or 0)
-        self._close(plan, self._helm.now)
+        recorded = plan.recorded.closed_at if plan.recorded is not None else None
+        at = recorded if recorded is not None and self._on_track else plan.due
+        self._helm.now = max(self._helm.now, at)
+        self._close(plan, at)
         async with self._local_turn:
             self._local_turn.notify_all()
 
@@ -655,6 +656,11 @@ class Driver:
         reason = f"the recording has no answer for {plan.asked.name}"
         self._stop(StopReason.UNANSWERED, reason)
         self._server.tail.wake()
+
+
+def _blocks(plan: Plan) -> bool:
+    """Whether the fork waits for an answer that nobody has."""
+    return plan.source is AnswerSource.UNANSWERED and not plan.asked.is_given_up
 
 
 type _Word = tuple[StepKind, str]

@@ -111,9 +111,12 @@ def put_into_job(kind: StepKind, ending: Ending, job: Any) -> None:
     status = getattr(job.result, job.result.WhichOneof("status") or "failed")
     failure = Failure()
     failure.CopyFrom(status.failure)
-    shown_as = StepKind.ACTIVITY if kind is StepKind.LOCAL_ACTIVITY else kind
-    failure.message = _PLAIN_MESSAGES.get((shown_as, ending.outcome), failure.message)
-    failure.cause.CopyFrom(_cause(ending))
+    if kind is StepKind.LOCAL_ACTIVITY:
+        # Nothing is wrapped around it.
+        failure.CopyFrom(_cause(ending))
+    else:
+        failure.message = _PLAIN_MESSAGES.get((kind, ending.outcome), failure.message)
+        failure.cause.CopyFrom(_cause(ending))
     which = failure.WhichOneof("failure_info")
     if which in ("activity_failure_info", "child_workflow_execution_failure_info"):
         getattr(failure, which).retry_state = ending.retry_state

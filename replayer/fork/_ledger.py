@@ -28,6 +28,14 @@ TASK_ENDS = frozenset(
         EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
     }
 )
+ACTIVITY_ENDS = frozenset(
+    {
+        EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED,
+    }
+)
 CHILD_BEGINNINGS = frozenset(
     {
         EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED,
@@ -74,21 +82,38 @@ class Ledger:
         """Workflow ids of children that started, or that could not be started."""
         self.children_ended: list[str] = []
         """Workflow ids, in the order in which they ended."""
+        self._open_activities: set[int] = set()
+        self._is_task_open = False
         self._external: dict[int, str] = {}
         self.external_answered = Counter[str]()
         """Workflow ids of others: how often they were signaled or asked to cancel, or in vain."""
+
+    @property
+    def locks(self) -> int:
+        """What holds the time-skipping server's clock: tasks that are to be done, or being done."""
+        children = len(self.children_begun) - len(set(self.children_ended))
+        return len(self._open_activities) + self._is_task_open + max(0, children)
 
     def take(self, event: HistoryEvent) -> None:
         """Take one event in."""
         self.events.append(event)
         kind, a = event.event_type, attributes_of(event)
         if kind in TASK_ENDS:
+            self._is_task_open = False
             self.task_ends += 1
             self.last_task_end = event
         elif kind in CLOSINGS:
             self.closing = event
+        elif kind == EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
+            self._is_task_open = True
+        elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            self._open_activities.add(event.event_id)
+        elif kind in ACTIVITY_ENDS:
+            self._open_activities.discard(getattr(a, "scheduled_event_id", 0))
         elif kind in CHILD_BEGINNINGS:
             self.children_begun.add(_workflow_id(a))
+            if kind == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED:
+                self.children_ended.append(_workflow_id(a))
         elif kind in CHILD_ENDS:
             self.children_ended.append(_workflow_id(a))
         elif kind in EXTERNAL_ASKED:

@@ -116,7 +116,8 @@ class Planner:
         event = self.script.closing_of(step) if step is not None else None
         if step is None or event is None:
             note = "the recording ends before its answer" if step is not None else again
-            return await self._by_policy(Plan(asked, at, AnswerSource.UNANSWERED, note=note))
+            open_plan = Plan(asked, at, AnswerSource.UNANSWERED, recorded=step, note=note)
+            return await self._by_policy(open_plan)
         assert step.outcome is not None
         plan = Plan(asked, at, AnswerSource.RECORDED, ending_of(event, step.outcome))
         plan.recorded, plan.note = step, again

@@ -53,7 +53,7 @@ _PATIENCE_S = 20.0
 """What a server next door may take for one step."""
 _FIRST_PAUSE_S = 0.001
 _LAST_PAUSE_S = 0.02
-_UNLOCK_EVERY_S = 0.003
+_HANGS_AFTER_S = 1.0
 _JUMP_MARGIN = timedelta(milliseconds=2)
 
 _COMPLETED = UpdateWorkflowExecutionLifecycleStage.Value(
@@ -100,9 +100,8 @@ class Tail:
         except TimeoutError:
             raise ForkError(f"the server did not come to {what} within {_PATIENCE_S:g} s") from None
 
-    async def _is_found(self, found: Callable[[], bool]) -> bool:
-        if found():
-            return True
+    async def refresh(self) -> None:
+        """Read what is new."""
         token = b""
         while True:
             self._request.next_page_token = token
@@ -111,7 +110,12 @@ class Tail:
                 if event.event_id > len(self.ledger.events):
                     self.ledger.take(event)
             if not (token := page.next_page_token):
-                return found()
+                return
+
+    async def _is_found(self, found: Callable[[], bool]) -> bool:
+        if not found():
+            await self.refresh()
+        return found()
 
 
 class ForkServer:
@@ -127,6 +131,7 @@ class ForkServer:
         self._children: defaultdict[str, asyncio.Queue[Any]] = defaultdict(asyncio.Queue)
         self._pollers: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[Any]] = set()
+        self._stand_ins = 0
         self.tail = Tail(self._service)
 
     @property
@@ -153,8 +158,8 @@ class ForkServer:
             identity=IDENTITY,
             request_id=f"stand-in-{workflow_id}",
         )
-        with contextlib.suppress(RPCError):  # It may be there already.
-            await self._service.start_workflow_execution(request)
+        await self._service.start_workflow_execution(request)
+        self._stand_ins += 1
 
     async def close(self) -> None:
         """Stop polling."""
@@ -308,18 +313,23 @@ class ForkServer:
     async def jump_to(self, moment: int) -> None:
         """Move the server's clock, whatever is going on there.
 
-        A step that runs locks the clock. Locks are counted, and unlocking once too often unlocks it
-        all the same; what was unlocked is locked again afterwards.
+        Every task that is to be done locks the clock once, beside the server's own lock. As many
+        locks are taken away for the jump, and put back after it. One too many would let the clock
+        run on to the next timer: those that nobody knows of are only taken away when the jump is
+        seen to hang.
         """
         distance = timedelta(microseconds=(moment - await self.now()) // 1000) + _JUMP_MARGIN
         if distance <= timedelta(0):
             return
+        await self.tail.refresh()
         clock = self._client.test_service
+        unlocked = self.tail.ledger.locks + self._stand_ins
+        for _ in range(unlocked):
+            await clock.unlock_time_skipping(UnlockTimeSkippingRequest())
         request = SleepRequest()
         request.duration.FromTimedelta(distance)
         jump = asyncio.create_task(clock.unlock_time_skipping_with_sleep(request))
-        unlocked = 0
-        while not (await asyncio.wait([jump], timeout=_UNLOCK_EVERY_S))[0]:
+        while not (await asyncio.wait([jump], timeout=_HANGS_AFTER_S))[0]:
             with contextlib.suppress(RPCError):
                 await clock.unlock_time_skipping(UnlockTimeSkippingRequest())
                 unlocked += 1

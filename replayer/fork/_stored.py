@@ -176,6 +176,8 @@ class _Rewriter:
             # The core adds the child's own.
             was = self._script.event(plan.recorded.scheduled_event_id or 1)
             event.user_metadata.CopyFrom(was.user_metadata)
+        if not event.event_group_markers:
+            event.event_group_markers.extend(plan.asked.command.event_group_markers)
         if kind in (StepKind.ACTIVITY, StepKind.CHILD_WORKFLOW):
             self._restore(a, plan)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from temporalio.api.common.v1 import RetryPolicy
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
+from temporalio.bridge.proto.workflow_commands import ActivityCancellationType
 from temporalio.common import RetryPolicy as SdkRetryPolicy
 from temporalio.worker import (
     CustomSlotSupplier,
@@ -126,10 +127,15 @@ class Helm:
 
     def after(self, completion: Any) -> None:
         """Note what the code asks for, and make it harmless."""
+        withdrawn = _withdrawn(completion.successful.commands)
         for command in completion.successful.commands:
             name = command.WhichOneof("variant") or ""
+            if (name, getattr(getattr(command, name), "seq", None)) in withdrawn:
+                continue
             if name == "set_patch_marker":
                 self.patched.append(command.set_patch_marker.patch_id)
+            if name == "request_cancel_activity":
+                self._give_up(command.request_cancel_activity.seq)
             if (asked := self._asked_by(name, command)) is None:
                 continue
             self._edit(asked)
@@ -137,6 +143,12 @@ class Helm:
             if asked.is_edited:
                 _set_input(command, asked.input)
             _neutralise(name, command)
+
+    def _give_up(self, seq: int) -> None:
+        for asked in self.asked:
+            if asked.kind is StepKind.ACTIVITY and asked.seq == seq:
+                how = asked.command.schedule_activity.cancellation_type
+                asked.is_given_up = how != ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 
     def _asked_by(self, name: str, command: Any) -> Asked | None:
         if name == "start_child_workflow_execution":
@@ -247,6 +259,23 @@ def _asked(name: str, command: Any) -> Asked | None:
             payloads = (kept.schedule_nexus_operation.input,) if a.HasField("input") else ()
             return Asked(StepKind.NEXUS_OPERATION, full, full, a.seq, kept, payloads)
     return None
+
+
+_WITHDRAWAL = {
+    "cancel_timer": "start_timer",
+    "request_cancel_activity": "schedule_activity",
+    "request_cancel_local_activity": "schedule_local_activity",
+}
+
+
+def _withdrawn(commands: Any) -> set[tuple[str, int]]:
+    """What is asked for and taken back in one activation: the server never hears of it."""
+    found = set()
+    for command in commands:
+        name = command.WhichOneof("variant") or ""
+        if name in _WITHDRAWAL:
+            found.add((_WITHDRAWAL[name], getattr(command, name).seq))
+    return found
 
 
 def _set_input(command: Any, payloads: tuple[Payload, ...]) -> None:
