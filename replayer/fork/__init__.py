@@ -22,12 +22,15 @@ from replayer.fork.forking import Fork, fork_run
 from replayer.fork.points import ForkPoint, point_of
 from replayer.fork.report import AnswerSource, ForkReport, ForkRow, StopReason
 from replayer.fork.request import ForkRequest
+from replayer.fork.reset import Fate, ResetMessage, ResetPreview, ResetStep, reset_preview
 from replayer.fork.script import Script, script_of
+from replayer.fork.side_effects import SideEffect
 
 __all__ = [
     "AnswerSource",
     "Changes",
     "FailStep",
+    "Fate",
     "Fork",
     "ForkError",
     "ForkPoint",
@@ -35,15 +38,20 @@ __all__ = [
     "ForkRequest",
     "ForkRow",
     "ForkSpecError",
+    "ResetMessage",
+    "ResetPreview",
+    "ResetStep",
     "Root",
     "Script",
     "SendSignal",
     "SetValue",
+    "SideEffect",
     "StopReason",
     "fork_run",
     "parse_fail",
     "parse_set",
     "parse_signal",
     "point_of",
+    "reset_preview",
     "script_of",
 ]

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf import json_format
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, RetryPolicy
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
 
@@ -197,6 +197,8 @@ class _Rewriter:
         a.ClearField("retry_policy")
         if recorded is not None and recorded.HasField("retry_policy"):
             a.retry_policy.CopyFrom(recorded.retry_policy)
+        elif plan.asked.kind is StepKind.ACTIVITY:
+            a.retry_policy.CopyFrom(_server_default())
         if command.HasField("retry_policy"):
             for field, value in command.retry_policy.ListFields():
                 a.retry_policy.ClearField(field.name)
@@ -206,7 +208,11 @@ class _Rewriter:
             a.cron_schedule = command.cron_schedule
 
     def _recorded_schedule(self, plan: Plan) -> Any:
-        step = plan.recorded
+        """The recorded request for this step, or for another one of its name."""
+        asked, step = plan.asked, plan.recorded
+        if step is None:
+            steps = self._script.run.steps
+            step = next((s for s in steps if (s.kind, s.name) == (asked.kind, asked.name)), None)
         if step is None or step.scheduled_event_id is None:
             return None
         return attributes_of(self._script.event(step.scheduled_event_id))
@@ -314,6 +320,14 @@ class _Rewriter:
             a.failure.CopyFrom(plan.ending.failure)
         if closing is not None and closing.HasField("user_metadata"):
             event.user_metadata.CopyFrom(closing.user_metadata)
+
+
+def _server_default() -> RetryPolicy:
+    """The retry policy that a server writes down for an activity that was given none."""
+    policy = RetryPolicy(backoff_coefficient=2.0)
+    policy.initial_interval.FromSeconds(1)
+    policy.maximum_interval.FromSeconds(100)
+    return policy
 
 
 _NOT_ENDINGS = frozenset(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from replayer.alignment import compare, side_of, summary_document
 from replayer.fork import (
     Changes,
     Fork,
@@ -22,14 +23,18 @@ from replayer.fork import (
     parse_fail,
     parse_set,
     parse_signal,
+    reset_preview,
 )
 from replayer.history import RunHistory, export_path
 from tui.cli.diagnostics import CommandError, say, warn
 from tui.cli.exits import Exit
 from tui.cli.options import address_option, json_option, namespace_option, warehouse_option
 from tui.cli.tables import Column, write_json, write_table
+from tui.diff import diff_lines, write_lines
+from tui.reset_text import write_preview
 from tui.resolve import Places, is_file, resolve_run
 from tui.sources import container_of
+from tui.text import safe_text
 
 _SECONDS = 120.0
 _SHOWN_INPUT = 200
@@ -102,6 +107,12 @@ class Place:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to store the fork's history; beside the recording without it.",
 )
+@click.option(
+    "--as-reset",
+    "reset_to",
+    metavar="EVENT",
+    help="Run nothing: tell what a reset to this event would run again, and lose.",
+)
 @json_option()
 @warehouse_option()
 @address_option()
@@ -121,6 +132,7 @@ def command(
     profile: str | None,
     timeout: float,
     out: Path | None,
+    reset_to: str | None,
     as_json: bool,
     warehouse: Path,
     address: str | None,
@@ -132,24 +144,38 @@ def command(
     recorded one gets the recorded answer; the others are answered by --stub or --live, or the fork
     stops there and says so. Timers cost no time. Exit code 1 when the fork did not come to an end.
     """
-    if not workflows:
-        raise click.UsageError("say which code to run: --workflow module:Class")
+    places = Places(warehouse, address, namespace)
     changes = Changes(
         tuple(map(parse_set, sets)),
         model,
         tuple(map(parse_signal, signals)),
         None if fail is None else parse_fail(fail),
     )
+    if reset_to is not None:
+        if workflows or at or changes or live or stub:
+            raise click.UsageError("--as-reset runs nothing: it goes without the other options")
+        return _preview(resolve_run(run, places), reset_to, as_json=as_json)
+    if not workflows:
+        raise click.UsageError("say which code to run: --workflow module:Class")
     _check_live(live, activities, yes)
     request = ForkRequest(
         workflows, at, changes, stub, activities if live else None, profile, timeout
     )
-    history = resolve_run(run, Places(warehouse, address, namespace))
+    history = resolve_run(run, places)
     place = _place(run, history, out, warehouse, address)
     fork = asyncio.run(fork_run(history, request))
     stored = _store(fork, place)
-    _write(fork, stored, as_json=as_json)
+    _write(history, fork, stored, as_json=as_json)
     return Exit.OK if fork.report.is_whole else Exit.FOUND
+
+
+def _preview(history: RunHistory, event: str, *, as_json: bool) -> int:
+    preview = reset_preview(history, event)
+    if as_json:
+        write_json(preview.document())
+    else:
+        write_preview(preview)
+    return Exit.OK
 
 
 def _check_live(live: bool, activities: str | None, yes: bool) -> None:
@@ -217,13 +243,17 @@ def _import(fork: Fork, warehouse: Path) -> None:
         raise CommandError(f"the fork cannot be stored: {reason}", Exit.UNREACHABLE)
 
 
-def _write(fork: Fork, stored: str, *, as_json: bool) -> None:
+def _write(history: RunHistory, fork: Fork, stored: str, *, as_json: bool) -> None:
     report, key = fork.report, fork.history.key
+    comparison = compare(side_of(history), side_of(fork.history))
     if as_json:
-        write_json({"fork": str(key), "stored": stored, **report.document()})
+        diff = summary_document(comparison.rows, comparison.cause)
+        write_json({"fork": str(key), "stored": stored, **report.document(), "diff": diff})
     else:
-        click.echo(f"FORKED  {report.status}  at {report.point}; changed: {report.changes}\n")
+        click.echo(safe_text(f"FORKED  {report.status}  {report.point}; {report.changes}\n"))
         write_table(_ROWS, (_row(report, index) for index in range(len(report.rows))))
+        click.echo("")
+        write_lines(diff_lines(comparison, only_changed=True))
     for note in report.notes:
         warn(note)
     say(f"forked as {key}")
