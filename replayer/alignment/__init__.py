@@ -13,6 +13,7 @@ from replayer.alignment.changes import MISSING, Change, TextPart, changes_of
 from replayer.alignment.comparison import Comparison, compare
 from replayer.alignment.document import row_document, summary_document
 from replayer.alignment.following import FindHistory, side_of
+from replayer.alignment.tapes import Origin, OriginLine
 from replayer.alignment.totals import Totals, totals_of, verdicts_of
 from replayer.alignment.words import (
     AlignedRow,
@@ -35,6 +36,8 @@ __all__ = [
     "Entry",
     "EntryKind",
     "FindHistory",
+    "Origin",
+    "OriginLine",
     "Reason",
     "Side",
     "TextPart",

@@ -34,6 +34,9 @@ _RANDOM: Final = (
     # Ids of model APIs. A word such as `call_customer` has no digit.
     r"(?P<call>\b(?:chatcmpl|cmpl|msg|call|toolu|resp|req|fc|rs)[-_](?=[a-z_-]*\d)[0-9a-z_-]{8,}\b)",
     r"(?P<ulid>\b0[0-7][0-9a-hjkmnp-tv-z]{24}\b)",
+    # As `uuid4().hex[:8]` behind a prefix: lower case, and of a length that programs choose.
+    r"(?P<short>(?-i:(?<=[A-Za-z][-_])(?=[0-9]*[a-f])(?=[a-f]*[0-9])"
+    rf"(?:[0-9a-f]{{8}}|[0-9a-f]{{12}}|[0-9a-f]{{16}}|[0-9a-f]{{24}}|[0-9a-f]{{32}})){_END})",
     # Letters and digits mixed. Not: a bank account or passport number (letters, then digits only),
     # its mirror image, a number with an exponent. Up to 39: longer ones are digests, which stand
     # for what they are made from.
@@ -92,7 +95,7 @@ class Masker:
             return "<time>" if self._is_near(_of_iso(match[0])) else match[0]
         if kind == "epoch":
             return "<time>" if self._is_near(_of_epoch(match[0])) else match[0]
-        return f"<{kind}>"
+        return "<hex>" if kind == "short" else f"<{kind}>"
 
     def _is_near(self, at: int | None) -> bool:
         if at is None or self._from is None or self._to is None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from replayer.alignment.cause import Cause
 from replayer.alignment.changes import MISSING, Change, changes_of
+from replayer.alignment.tapes import Origin
 from replayer.alignment.totals import Totals, totals_of, verdicts_of
 from replayer.alignment.words import AlignedRow, Entry
 from tracer.model import Failure
@@ -40,8 +41,10 @@ def row_document(row: AlignedRow, index: int) -> Document:
     }
 
 
-def summary_document(rows: Sequence[AlignedRow], cause: Cause | None) -> Document:
-    """What the rows come to: counts, totals, and the cause with the rows that it names."""
+def summary_document(
+    rows: Sequence[AlignedRow], cause: Cause | None, origin: Origin | None = None
+) -> Document:
+    """What the rows come to: counts, totals, the cause with the rows that it names, the line."""
     left, right = totals_of(rows)
     return {
         "differs": any(row.is_difference for row in rows),
@@ -55,6 +58,7 @@ def summary_document(rows: Sequence[AlignedRow], cause: Cause | None) -> Documen
             "because": cause.because.value,
             "explanation": cause.explanation,
         },
+        "origin": None if origin is None else asdict(origin),
     }
 
 

@@ -19,6 +19,7 @@ from replayer.alignment import (
     Comparison,
     Entry,
     EntryKind,
+    Origin,
     Reason,
     TextPart,
     Verdict,
@@ -160,12 +161,22 @@ def cause_sentences(comparison: Comparison) -> Iterator[str]:
         yield f"The workflow did the same in both; the first difference is {_what(row)}."
     else:
         yield f"They part at {_what(row)}{_how(row)}."
-    if explanation is None:
-        yield "Nothing that the workflow read before differs, so its code does" + _builds(
-            comparison
-        )
-        return
-    yield from _explained(cause.because, explanation)
+    if explanation is not None:
+        yield from _explained(cause.because, explanation)
+    else:
+        yield f"Nothing that it read before differs, so the code does{_builds(comparison)}"
+    if comparison.origin is not None:
+        yield from _origin(comparison.origin)
+
+
+def _origin(origin: Origin) -> Iterator[str]:
+    """The line that differs, and what it made of what."""
+    left, right = origin.left, origin.right
+    yield f"A ran {left.file}:{left.line}  {left.text}"
+    yield f"B ran {right.file}:{right.line}  {right.text}"
+    if origin.name:
+        shown = _cut(origin.left_value), _cut(origin.right_value)
+        yield f"It set {origin.name} to {shown[0]} in A and to {shown[1]} in B."
 
 
 def _no_divergence(comparison: Comparison) -> str:

@@ -45,6 +45,13 @@ _CHANGED = "changed"
     help="Compare child workflows and the runs of a continue-as-new chain as well.",
 )
 @click.option(
+    "--tapes",
+    nargs=2,
+    metavar="TAPE_A TAPE_B",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Tapes of A and of B: name the decision that went the other way, and the line.",
+)
+@click.option(
     "--sets",
     "is_sets",
     is_flag=True,
@@ -69,6 +76,7 @@ def command(
     left: str,
     right: str,
     follow_children: bool,
+    tapes: tuple[Path, Path] | None,
     is_sets: bool,
     only: str | None,
     as_json: bool,
@@ -92,7 +100,7 @@ def command(
         return write_sets(warehouse, left, right, only_telling=only == _CHANGED, as_json=as_json)
     places = Places(warehouse, address, namespace)
     sides = [_side(run, places, codec, is_followed=follow_children) for run in (left, right)]
-    comparison = compare(*sides)
+    comparison = _compared(sides[0], sides[1], tapes)
     if html is not None:
         _write_page(comparison, html)
     if as_json:
@@ -102,6 +110,20 @@ def command(
     else:
         write_lines(diff_lines(comparison, only_changed=only == _CHANGED))
     return Exit.FOUND if comparison.differs else Exit.OK
+
+
+def _compared(left: Side, right: Side, tapes: tuple[Path, Path] | None) -> Comparison:
+    if tapes is None:
+        return compare(left, right)
+    from replayer.tape import open_tape
+
+    with open_tape(tapes[0]) as ours, open_tape(tapes[1]) as theirs:
+        for side, tape in ((left, ours), (right, theirs)):
+            if tape.head.run_id != side.run.key.run_id:
+                raise click.UsageError(
+                    f"{tape.path} is a tape of {tape.head.run_id}, not of {side.run.key}"
+                )
+        return compare(left, right, (ours, theirs))
 
 
 def _side(text: str, places: Places, codec: CodecServer | None, *, is_followed: bool) -> Side:
@@ -129,7 +151,7 @@ def _decoded(history: RunHistory, codec: CodecServer | None) -> RunHistory:
 
 def _write_json(comparison: Comparison, *, only_changed: bool) -> None:
     """The summary first, then one object per row."""
-    write_json(summary_document(comparison.rows, comparison.cause))
+    write_json(summary_document(comparison.rows, comparison.cause, comparison.origin))
     for index, row in enumerate(comparison.rows):
         if not (only_changed and row.verdict is Verdict.EQUAL):
             write_json(row_document(row, index))
