@@ -106,7 +106,7 @@ class Decision:
     line: int
     condition: str
     """The condition's source text."""
-    outcome: bool
+    outcome: bool | str | int | float
     occurrence: int
     """1 for the first evaluation of this place in the run."""
     at: int

@@ -192,7 +192,7 @@ async def test_with_tapes_the_origin_is_the_line_that_differs(
     pair = [histories[f"{which}-{name}"] for which in ("good", "bad")]
     paths = [tmp_path / "good.tape", tmp_path / "bad.tape"]
     for history, workflow, path in zip(pair, (healthy, faulty), paths, strict=True):
-        await asyncio.to_thread(record_here, history, workflow, path)
+        await asyncio.to_thread(record_here, history, [workflow], path)
     with open_tape(paths[0]) as left, open_tape(paths[1]) as right:
         found = compare(side_of(pair[0]), side_of(pair[1]), (left, right))
         sources = [left.source("workflow.py"), right.source("workflow_faulty.py")]
