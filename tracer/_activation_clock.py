@@ -20,6 +20,8 @@ from tracer._guard import Guard
 _PATIENCE_SECONDS: Final = 0.1
 """At most, between looks for activations that take long."""
 _SAMPLE_SECONDS: Final = 0.01
+_IDLE_SECONDS: Final = 10.0
+"""After so long without activations the thread ends; the next activation starts another."""
 _SLOW_SHARE: Final = 0.5
 """Of the time from which on an activation is told: by then it has to have been looked at."""
 _HOTTEST: Final = 5
@@ -81,10 +83,10 @@ class ActivationClock:
 
     def begin(self) -> tuple[int, int]:
         """An activation begins on this thread; what it returns is for `end`."""
-        if self._thread is None:
-            self._start()
         began = time.monotonic_ns()
         self._running[threading.get_ident()] = began
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
         return began, time.thread_time_ns()
 
     def end(self, began: tuple[int, int]) -> Took:
@@ -97,18 +99,31 @@ class ActivationClock:
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._watch, name="retrospan-activations", daemon=True
                 )
                 self._thread.start()
 
     def _watch(self) -> None:
+        idle_since = time.monotonic()
         while True:
-            slow = False
+            is_slow = False
             with self._guard.shielded("sampling activations"):
-                slow = self._look()
-            time.sleep(_SAMPLE_SECONDS if slow else self._patience)
+                is_slow = self._look()
+            if self._running:
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > _IDLE_SECONDS and self._is_leaving():
+                return
+            time.sleep(_SAMPLE_SECONDS if is_slow else self._patience)
+
+    def _is_leaving(self) -> bool:
+        """Whether nobody needs this thread; an activation that begins now sees that it is gone."""
+        with self._lock:
+            me, self._thread = self._thread, None
+            if self._running:
+                self._thread = me
+        return self._thread is None
 
     def _look(self) -> bool:
         """Note where activations are that take long; whether there are any."""

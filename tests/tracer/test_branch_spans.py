@@ -20,9 +20,15 @@ from temporalio.worker import Replayer, Worker
 from tests.tracer.deciding_workflows import QUEUE, WORKFLOWS, Sandboxed, Unsandboxed, look
 from tests.tracer.feature_switches import BROKEN
 from tests.tracer.telescope import Telescope, attribute, span_id
-from tracer import BranchSettings, TracerPlugin, decision
+from tracer import BranchSettings, Limits, TracerPlugin, decision
+from tracer._activation_clock import ActivationClock
+from tracer._branching import RunBranching
+from tracer._collector import Collector
+from tracer.branches import BranchWatch
+from tracer.branches._files import WorkflowFiles
 from tracer.names import Attribute as A
 from tracer.names import SpanKind
+from tracer.spans import RunSpans
 
 pytestmark = pytest.mark.slow
 
@@ -352,6 +358,39 @@ async def test_branches_are_counted_by_place_and_outcome(
     assert counts["route", "route", "desk"] == 2
     assert counts["Deciding.decide", "score", None] == 3
     assert ("route", "route", "robot") not in counts
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        (WorkflowFiles, "add"),
+        (RunBranching, "around"),
+        (RunBranching, "to_tell"),
+        (RunBranching, "loops"),
+        (BranchWatch, "watching"),
+        (Collector, "enter"),
+        (Collector, "leave"),
+        (Collector, "_point"),
+        (ActivationClock, "begin"),
+        (ActivationClock, "end"),
+        (RunSpans, "branches"),
+        (Limits, "of_history"),
+    ],
+    ids=lambda hook: hook[1],
+)
+async def test_a_broken_hook_changes_no_result(
+    temporal_address: str, monkeypatch: pytest.MonkeyPatch, hook: tuple[type, str]
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("the tracer is broken")
+
+    monkeypatch.setattr(*hook, broken)
+    telescope = Telescope()
+    async with working(temporal_address, telescope.plugin) as client:
+        handle = await start(client, Sandboxed)
+        await finish(handle)
+        assert await handle.result() == "desk, high ada"
+    assert {str(error) for _, error in telescope.plugin.guard.errors} == {"the tracer is broken"}
 
 
 def test_outside_of_a_workflow_a_decision_is_only_its_outcome() -> None:
