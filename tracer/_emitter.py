@@ -254,7 +254,8 @@ class Emitter:
         while True:
             self._wake.wait(_POLL_SECONDS)
             self._wake.clear()
-            self.outbox.release_due()
+            with self.guard.shielded("releasing spans"):
+                self.outbox.release_due()
             while self._queue:
                 item = self._queue.popleft()
                 if isinstance(item, threading.Event):

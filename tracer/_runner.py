@@ -103,7 +103,7 @@ class TracingInstance:
 
     def activate(self, act: Any) -> Any:
         """Let the workflow code run, and note what came in and out."""
-        guard = self._emitter.guard
+        guard, eviction = self._emitter.guard, None
         with guard.shielded("reading jobs"):
             eviction = eviction_in(act)
             if eviction is not None:

@@ -11,8 +11,8 @@ QUICK = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempt
 
 
 @activity.defn
-async def refuses_once(text: str) -> str:
-    if activity.info().attempt == 1:
+async def answers(text: str, at_attempt: int) -> str:
+    if activity.info().attempt < at_attempt:
         raise ConnectionError("refused")
     return text
 
@@ -32,18 +32,18 @@ class Robust:
         self.told = ""
 
     @workflow.run
-    async def run(self, with_local: bool) -> list[str]:
+    async def run(self, with_local: bool, attempts: int) -> list[str]:
         await workflow.wait_condition(lambda: bool(self.told))
         results = [
             self.told,
             await workflow.execute_activity(
-                refuses_once, "a", start_to_close_timeout=LIMIT, retry_policy=QUICK
+                answers, args=["a", attempts], start_to_close_timeout=LIMIT, retry_policy=QUICK
             ),
         ]
         if with_local:
             results.append(
                 await workflow.execute_local_activity(
-                    refuses_once, "b", start_to_close_timeout=LIMIT, retry_policy=QUICK
+                    answers, args=["b", attempts], start_to_close_timeout=LIMIT, retry_policy=QUICK
                 )
             )
         results.append(

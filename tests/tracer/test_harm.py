@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, Worker
 
-from tests.tracer.robust_workflows import QUEUE, Robust, Small, refuses_once
+from tests.tracer.robust_workflows import QUEUE, Robust, Small, answers
 from tests.tracer.telescope import Telescope
 from tracer import (
     ContentPolicy,
@@ -33,12 +33,17 @@ from tracer import (
     _outbox,
     _runner,
 )
+from tracer._activation_clock import ActivationClock
 from tracer._attempt import Attempt
+from tracer._branching import RunBranching
+from tracer._collector import Collector
 from tracer._meters import Meters
 from tracer._previous import FailureMemory
 from tracer._tenant import TenantOfRun
+from tracer.branches import BranchWatch
 from tracer.genai._providers import Chosen
 from tracer.identity import RunKey
+from tracer.limits import Limits
 from tracer.model import run_from_events
 from tracer.model.activations import ActivationReader
 from tracer.spans import RunSpans
@@ -51,17 +56,15 @@ RESULT = ["told", "a", "b", "c"]
 @asynccontextmanager
 async def working(address: str, *plugins: Any) -> AsyncIterator[Client]:
     client = await Client.connect(address, plugins=plugins)
-    async with Worker(
-        client, task_queue=QUEUE, workflows=[Robust, Small], activities=[refuses_once]
-    ):
+    async with Worker(client, task_queue=QUEUE, workflows=[Robust, Small], activities=[answers]):
         yield client
 
 
-async def play(client: Client, *, with_local: bool = True) -> WorkflowHistory:
+async def play(client: Client, *, with_local: bool = True, attempts: int = 1) -> WorkflowHistory:
     """One run; fails unless it goes as it goes without a tracer."""
     handle = await client.start_workflow(
         Robust.run,
-        with_local,
+        args=[with_local, attempts],
         id=f"robust-{uuid.uuid4()}",
         task_queue=QUEUE,
         memo={"customer": "acme"},
@@ -86,8 +89,8 @@ def steps_of(history: WorkflowHistory) -> list[tuple[str, str, str, str]]:
 
 STEPS = [
     ("timer", "1", "completed", "0:0"),
-    ("activity", "refuses_once", "completed", "3:3"),
-    ("local_activity", "refuses_once", "completed", "0:3"),
+    ("activity", "answers", "completed", "4:3"),
+    ("local_activity", "answers", "completed", "0:3"),
     ("child_workflow", "Small", "completed", "3:3"),
 ]
 
@@ -130,25 +133,50 @@ PLACES: dict[str, tuple[Any, str]] = {
     "its contents": (_attempt, "contents"),
     "a client's context": (_interceptors, "_with_current_context"),
     "counting": (Meters, "observe"),
+    "preparing to watch": (RunBranching, "around"),
+    "watching": (Collector, "enter"),
+    "telling branches": (RunBranching, "to_tell"),
+    "taking the time": (ActivationClock, "begin"),
+    "stopping it": (ActivationClock, "end"),
+    "measuring": (Limits, "of_history"),
+    "measuring an activation": (Meters, "observe_activation"),
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-async def test_no_error_of_the_tracer_reaches_a_workflow(
-    temporal_address: str, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
-    plugin = TracerPlugin(
+def harmed() -> TracerPlugin:
+    return TracerPlugin(
         tracer_provider=TracerProvider(shutdown_on_exit=False),
         meter_provider=MeterProvider(shutdown_on_exit=False),
         tenant=SETTINGS.tenant,
         content=SETTINGS.content,
     )
-    target, name = PLACES[place]
-    monkeypatch.setattr(target, name, broken)
+
+
+async def test_no_error_of_the_tracer_reaches_a_workflow(
+    temporal_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = harmed()
+    async with working(temporal_address, plugin) as client:
+        for place, (target, name) in PLACES.items():
+            before = plugin.guard.count
+            with monkeypatch.context() as patch:
+                patch.setattr(target, name, broken)
+                # A server takes a second for a retry.
+                attempts = 2 if place == "its past" else 1
+                assert steps_of(await play(client, attempts=attempts)) == STEPS, place
+                plugin.flush()
+            assert plugin.guard.count > before, f"{place} is no place where the tracer passes"
+    assert {str(error) for _, error in plugin.guard.errors} == {"the tracer is broken"}
+
+
+async def test_code_that_cannot_be_read(
+    temporal_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BranchWatch, "include", broken)
+    plugin = harmed()
     async with working(temporal_address, plugin) as client:
         assert steps_of(await play(client)) == STEPS
-    plugin.flush()
-    assert {str(error) for _, error in plugin.guard.errors} == {"the tracer is broken"}
+    assert [place for place, _ in plugin.guard.errors] == ["reading workflow code"]
 
 
 class Hostile(SpanProcessor, SpanExporter):
