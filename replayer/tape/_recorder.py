@@ -195,10 +195,16 @@ class Recorder:
             present = dict(self._snapshots.attributes(found))
             for name, value in present.items():
                 self._note(owner, name, value, position, NO_CAUSE)
-            for name in [name for name in owner.variables if name not in present]:
-                if self._snapshots.attribute(found, name) is SKIP:
-                    self._note(owner, name, _MISSING, position, NO_CAUSE)
+            if len(owner.variables) > len(present):
+                self._note_deleted(owner, found, present, position)
         return position
+
+    def _note_deleted(
+        self, owner: _Object, found: Any, present: dict[str, Any], position: int
+    ) -> None:
+        for name in [name for name in owner.variables if name not in present]:
+            if self._snapshots.attribute(found, name) is SKIP:
+                self._note(owner, name, _MISSING, position, NO_CAUSE)
 
     def command_issued(self) -> None:
         """The SDK took in a command."""
@@ -352,13 +358,14 @@ class Recorder:
         self, entered: _Frame, frame: FrameType, touched: Touched, position: int, cause: int
     ) -> None:
         """Note what the touched names stand for now."""
+        if touched.has_self and entered.self_value is _MISSING:
+            self._note_self(entered, frame.f_locals.get("self", _MISSING), position)
         if touched.variables:
-            variables = frame.f_locals
+            variables, own = frame.f_locals, entered.variables
             for name in touched.variables:
                 value = variables.get(name, _MISSING)
-                if name == "self" and value is not _MISSING:
-                    self._note_self(entered, value, position)
-                else:
+                known = own.get(name)
+                if known is None or known.held is not value:
                     self._note(entered, name, value, position, cause)
         if touched.attributes and entered.owner is not None:
             take = self._snapshots.attribute
@@ -398,7 +405,7 @@ class Recorder:
         self._chunk.changes.append((position, scope.number, name, node, cause))
 
     def _note_self(self, entered: _Frame, value: Any, position: int) -> None:
-        if entered.self_value is value:
+        if value is _MISSING:
             return
         entered.self_value = value
         if not self._snapshots.shape_of(type(value)).has_attributes:

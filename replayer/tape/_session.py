@@ -71,6 +71,7 @@ class Session(ReplayHook):
         self._tables: Tables = recorder.tables
         self._branches = RunBranches(_EVERYTHING, self._note, lambda: recorder.line_position)
         self._context = ExitStack()
+        self._is_recording = False
         self._found = ActivationBranches()
         self._jobs: list[Brought] = []
         self._issuers: dict[tuple[str, int], int] = {}
@@ -89,7 +90,10 @@ class Session(ReplayHook):
             self._events.job(name, getattr(job, name), activation.history_length)
             for name, job in zip(names, activation.jobs, strict=True)
         ]
-        validates = any(job.do_update.run_validator for job in activation.jobs)
+        self._is_recording = True
+        validates = "do_update" in names and any(
+            job.do_update.run_validator for job in activation.jobs
+        )
         self._recorder.activation_begins()
         self._found = self._context.enter_context(
             self._watch.watching(
@@ -103,9 +107,9 @@ class Session(ReplayHook):
     def activated(self, activation: Any, completion: Any) -> None:
         """The workflow code has run."""
         self._context.close()
-        names = [job.WhichOneof("variant") or "" for job in activation.jobs]
-        if _NOT_REPLAYED.intersection(names):
+        if not self._is_recording:
             return
+        self._is_recording = False
         last = self._recorder.activation_ends()
         jobs = self._effects()
         commands = self._commands(activation, completion)

@@ -105,7 +105,7 @@ class Snapshots:
         kind = type(value)
         self._left -= 1
         if kind is str:
-            return _text(value)
+            return value if len(value) <= MOST_TEXT and value.isascii() else _text(value)
         if kind is int:
             return value if value.bit_length() < 64 else _big(value)
         if value is None:
@@ -134,7 +134,7 @@ class Snapshots:
         if not self._has_room(depth):
             return ("c", name, length)
         if length <= MOST_ITEMS:
-            return ("l", name, length, tuple(self._node(item, depth - 1) for item in tuple(value)))
+            return ("l", name, length, tuple([self._node(item, depth - 1) for item in value]))
         first = [self._node(item, depth - 1) for item in islice(value, MOST_ITEMS - LAST_ITEMS)]
         last = [self._node(value[-index], depth - 1) for index in range(LAST_ITEMS, 0, -1)]
         return ("l", name, length, (*first, *last))

@@ -24,7 +24,8 @@ class Touched:
     """The names of one line."""
 
     variables: tuple[str, ...] = ()
-    """Locals and free variables."""
+    """Locals and free variables, but for `self`."""
+    has_self: bool = False
     attributes: tuple[str, ...] = ()
     """Of `self`."""
     globals: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Touched:
         """What this has and the other has not."""
         return Touched(
             _minus(self.variables, other.variables),
+            self.has_self and not other.has_self,
             _minus(self.attributes, other.attributes),
             _minus(self.globals, other.globals),
         )
@@ -45,7 +47,7 @@ def arguments_of(code: CodeType) -> Touched:
     """The names that a call gives values to."""
     count = code.co_argcount + code.co_kwonlyargcount
     count += bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
-    return Touched(variables=_visible(code.co_varnames[:count]))
+    return _touched(code.co_varnames[:count])
 
 
 def touched_by_line(code: CodeType) -> dict[int, Touched]:
@@ -73,9 +75,17 @@ def touched_by_line(code: CodeType) -> dict[int, Touched]:
             loaded = names[-1] if names else ""
         last = loaded
     return {
-        line: Touched(_visible(names[0]), tuple(names[1]), tuple(names[2]))
-        for line, names in found.items()
+        line: _touched(variables, tuple(attributes), tuple(module))
+        for line, (variables, attributes, module) in found.items()
     }
+
+
+def _touched(
+    variables: Iterable[str], attributes: tuple[str, ...] = (), module: tuple[str, ...] = ()
+) -> Touched:
+    names = [*_visible(variables)]
+    others = tuple(name for name in names if name != _SELF)
+    return Touched(others, _SELF in names, attributes, module)
 
 
 def _names(argument: object) -> tuple[str, ...]:

@@ -397,20 +397,19 @@ class Tape:
         workflow's code neither caused nor saw.
         """
         if self._by_event is None:
-            self._by_event = {}
-            for activation in self.activations():
-                self._index(activation, self._by_event)
+            with reading(self.path, 0):
+                self._by_event = self._index()
         return tuple(sorted(set(self._by_event.get(event_id, ()))))
 
-    def _index(self, activation: Activation, into: dict[int, list[int]]) -> None:
-        into.setdefault(activation.event_id, []).append(activation.first)
-        for job in activation.jobs:
-            if job.event_id is not None:
-                where = activation.first if job.position is None else job.position
-                into.setdefault(job.event_id, []).append(where)
-        for command in activation.commands:
-            if command.event_id is not None:
-                into.setdefault(command.event_id, []).append(command.position)
+    def _index(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for row in self._tables.activations:
+            first = row["first"]
+            found.setdefault(row["event"], []).append(first)
+            for _, _, event, at in (*row["jobs"], *row["commands"]):
+                if event is not None:
+                    found.setdefault(event, []).append(self._position(first if at is None else at))
+        return found
 
     def _activation_number(self, position: int) -> int:
         return max(0, bisect_right(self._firsts, position) - 1)
