@@ -72,15 +72,25 @@ class Session(ReplayHook):
         self._branches = RunBranches(_EVERYTHING, self._note, lambda: recorder.line_position)
         self._context = ExitStack()
         self._is_recording = False
+        self._instances = 0
         self._found = ActivationBranches()
         self._jobs: list[Brought] = []
         self._issuers: dict[tuple[str, int], int] = {}
         """By what was asked for, the coroutine that asked."""
 
+    @property
+    def path(self) -> str:
+        """The tape's file."""
+        return self._writer.path
+
+    def created(self, details: Any, instance: Any) -> None:
+        """An instance was made; a second one would run everything once more, and is not taped."""
+        self._instances += 1
+
     def activating(self, activation: Any) -> None:
         """The workflow code is about to run."""
         names = [job.WhichOneof("variant") or "" for job in activation.jobs]
-        if _NOT_REPLAYED.intersection(names):
+        if _NOT_REPLAYED.intersection(names) or self._instances > 1:
             self._context.enter_context(self._watch.ignoring())
             return
         if self._recorder.is_full:

@@ -28,7 +28,9 @@ from replayer.replaying import (
     Limits,
     LoadError,
     PackedHistory,
+    ReplayOutcome,
     ReplayProfile,
+    ReplayStatus,
     load_profile,
     load_workflows,
     replay,
@@ -151,28 +153,42 @@ def record_here(
     monitor = Monitor(files)
     session = Session(recorder, monitor, watch, EventMap(run, history.events), writer)
     try:
+        outcome = _replayed(history, workflow, profile, session, monitor)
+        problem = session.problem or monitor.problem
+        if problem is not None:
+            raise TapeError(writer.path, f"is incomplete, a defect in Retrospan: {problem!r}")
+        if outcome.status is not ReplayStatus.STUCK:
+            # Code that did not come back may be within a record.
+            recorder.flush()
+        stop = stop_of(run, outcome, session.failure, tables.activations)
+        if recorder.is_full:
+            stop = Stop(StopKind.FULL, f"the tape is full after {most_positions} positions")
+        writer.close(stop)
+        return stop
+    finally:
+        writer.abandon()
+
+
+def _replayed(
+    history: RunHistory,
+    workflow: type,
+    profile: ReplayProfile,
+    session: Session,
+    monitor: Monitor,
+) -> ReplayOutcome:
+    try:
         monitor.open()
         with patience(_PATIENCE_SECONDS):
-            outcome = replay(
+            return replay(
                 _to_the_failure(history),
                 [workflow],
                 profile,
                 hook=session,
                 quiet_seconds=_QUIET_SECONDS,
             )
-        problem = session.problem or monitor.problem
-        if problem is not None:
-            raise TapeError(writer.path, f"is incomplete, a defect in Retrospan: {problem!r}")
-        recorder.flush()
-        stop = stop_of(run, outcome, session.failure, tables.activations)
-        if recorder.is_full:
-            stop = Stop(StopKind.FULL, f"the tape is full after {most_positions} positions")
-        writer.close(stop)
-        return stop
     except MonitorTaken as error:
-        raise TapeError(writer.path, f"cannot be recorded: {error}") from None
+        raise TapeError(session.path, f"cannot be recorded: {error}") from None
     finally:
-        writer.abandon()
         monitor.close()
 
 
