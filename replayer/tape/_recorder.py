@@ -33,6 +33,7 @@ CHUNK_POSITIONS: Final = 1024
 """Positions from one keyframe to the next: what a reader walks through at most."""
 MOST_POSITIONS: Final = 5_000_000
 
+_MOST_CHANGED: Final = 1000
 _MISSING: Final = object()
 _NOT_HELD: Final = object()
 _WRAPPED_VALUE: Final = "async_generator_wrapped_value"
@@ -158,6 +159,8 @@ class Recorder:
         self._others: dict[CoroutineKind, int] = {}
         self._objects: dict[int, _Object] = {}
         self._dead_objects: list[int] = []
+        self._changed: dict[int, tuple[Any, int]] = {}
+        """Objects that changed in this activation, by their id, with the line that did it."""
         self._workflow: _Object | None = None
         self._modules: dict[int, _Scope] = {}
         self._chunk = Chunk(0, Keyframe(), CHUNK_POSITIONS)
@@ -189,6 +192,11 @@ class Recorder:
         """
         self._running.clear()
         position = self._append(Kind.COMMANDS, NO_SITE, NO_FRAME)
+        self._look_at_workflow(position)
+        self._changed.clear()
+        return position
+
+    def _look_at_workflow(self, position: int) -> None:
         owner = self._workflow
         found = owner.reference() if owner else None
         if owner is not None and found is not None and not self.is_full:
@@ -197,7 +205,6 @@ class Recorder:
                 self._note(owner, name, value, position, NO_CAUSE)
             if len(owner.variables) > len(present):
                 self._note_deleted(owner, found, present, position)
-        return position
 
     def _note_deleted(
         self, owner: _Object, found: Any, present: dict[str, Any], position: int
@@ -394,15 +401,27 @@ class Recorder:
             if known is None:
                 return
             node = ("t", type_name(type(value)))
-        held = value if id(type(value)) in ATOMS else _NOT_HELD
+        is_atom = id(type(value)) in ATOMS
+        held = value if is_atom else _NOT_HELD
         if known is None:
             scope.variables[name] = _Variable(node, held, position, cause)
         elif known.node == node:
             known.held = held
             return
         else:
+            if not is_atom:
+                cause = self._cause_of(value, cause)
             known.node, known.held, known.at, known.cause = node, held, position, cause
         self._chunk.changes.append((position, scope.number, name, node, cause))
+
+    def _cause_of(self, value: Any, cause: int) -> int:
+        """Who changed an object: told by whatever name it was changed, for whatever name it has."""
+        if cause == NO_CAUSE:
+            return self._changed.get(id(value), (None, NO_CAUSE))[1]
+        if len(self._changed) < _MOST_CHANGED:
+            # The object is held, so that its id stays its own.
+            self._changed[id(value)] = value, cause
+        return cause
 
     def _note_self(self, entered: _Frame, value: Any, position: int) -> None:
         if value is _MISSING:

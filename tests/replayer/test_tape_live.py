@@ -131,6 +131,10 @@ async def test_a_change_through_another_name_is_seen_on_its_line(tape: Tape) -> 
     activation = tape.activation(tape.at(line).activation)
     log = workflow_value(tape.state_at(activation.last), "log")
     assert plain(change.value)[-1] in plain(log)
+    by_another_name = position_of(tape, "alias.append(text)", -1)
+    place = tape.who_set("self.log", len(tape) - 1)
+    assert place is not None
+    assert place.position == by_another_name
 
 
 async def test_who_set_a_value_is_the_line_that_did(tape: Tape) -> None:
