@@ -20,6 +20,8 @@ _SLOWER_NS: Final = 250_000_000
 """A duration differs if one is half as long again as the other, and by a quarter of a second at
 least: below that, no two runs are ever equal."""
 
+_DAY_NS: Final = 86_400 * 1_000_000_000
+
 _NEITHER: Final[Differences] = ((), ())
 
 
@@ -93,8 +95,16 @@ def _figures(ours: Entry, theirs: Entry) -> Iterator[Reason]:
         )
         if counts[0] != counts[1]:
             yield Reason.TOKENS
-        if ours.cost_usd != theirs.cost_usd:
+        is_same = (
+            counts[0] == counts[1] and ours.model == theirs.model and _is_same_day(ours, theirs)
+        )
+        if not is_same and ours.cost_usd != theirs.cost_usd:
             yield Reason.COST
+
+
+def _is_same_day(ours: Entry, theirs: Entry) -> bool:
+    """Whether the same price was asked: prices are those of the day."""
+    return (ours.at or 0) // _DAY_NS == (theirs.at or 0) // _DAY_NS
 
 
 def _is_slower(ours: int | None, theirs: int | None) -> bool:

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from replayer.alignment.words import Decision, Entry, EntryKind, Side
-from replayer.model_calls import model_call_of
+from replayer.model_calls import StepModelCall, model_call_of
 from tracer.model import (
     Failure,
     RetryPolicy,
@@ -203,9 +203,24 @@ def _step(run: Run, step: Step) -> Entry:
         entry.model = call.model
         entry.input_tokens = call.usage.input_tokens
         entry.output_tokens = call.usage.output_tokens
-        cost = call.cost()
-        entry.cost_usd = None if cost is None else float(cost.total_usd)
+        entry.price = _Price(call)
     return entry
+
+
+class _Price:
+    """Works out what a call cost, once."""
+
+    __slots__ = ("_call", "_is_known", "_usd")
+
+    def __init__(self, call: StepModelCall) -> None:
+        self._call, self._is_known = call, False
+        self._usd: float | None = None
+
+    def __call__(self) -> float | None:
+        if not self._is_known:
+            cost = self._call.cost()
+            self._usd, self._is_known = None if cost is None else float(cost.total_usd), True
+        return self._usd
 
 
 def _signal(signal: Signal) -> Entry:

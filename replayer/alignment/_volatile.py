@@ -51,6 +51,11 @@ _TIMES: Final = (
     # Seconds, milliseconds, microseconds, nanoseconds.
     r"(?P<epoch>(?<![\w.-])(?:\d{19}|\d{16}|\d{13}|\d{10}(?:\.\d+)?)(?![\w.]))",
 )
+_VOLATILE: Final = re.compile(
+    # At the beginning of a word with a digit in it; all other words are passed over at once.
+    rf"(?<![0-9a-z])(?=[a-z_-]*\d)(?:{'|'.join((*_RANDOM, *_TIMES))})",
+    re.IGNORECASE,
+)
 _SHORTEST_ID: Final = 3
 _EPOCH_UNITS: Final = {10: _NS, 13: 1_000_000, 16: 1_000, 19: 1}
 """Nanoseconds per unit by the number of digits, for times of this century."""
@@ -64,13 +69,14 @@ class Masker:
         last = run.closed_at or run.last_event_at or first
         self._from = None if first is None else first - _DAY_NS
         self._to = None if last is None else last + _DAY_NS
-        own = sorted(map(re.escape, _own_ids(run)), key=len, reverse=True)
-        own_ids = (rf"(?P<own>(?<!\w)(?:{'|'.join(own)})(?!\w))",) if own else ()
-        self._pattern = re.compile("|".join((*own_ids, *_RANDOM, *_TIMES)), re.IGNORECASE)
+        self._own = sorted(_own_ids(run), key=len, reverse=True)
+        self._own_pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, self._own))})(?!\w)")
 
     def text(self, text: str) -> str:
         """The text with each volatile part replaced by the name of its kind."""
-        return self._pattern.sub(self._mask, text)
+        if any(each in text for each in self._own):
+            text = self._own_pattern.sub("<own>", text)
+        return _VOLATILE.sub(self._mask, text)
 
     def payloads(self, payloads: Sequence[Payload]) -> Masked:
         """What payloads say, apart from what is volatile; comparable with another run's."""

@@ -7,7 +7,7 @@ screen, a page or JSON shows of a row is made from these words, by whoever shows
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -167,8 +167,8 @@ class Entry:
     is_model_call: bool = False
     input_tokens: int | None = None
     output_tokens: int | None = None
-    cost_usd: float | None = None
-    """`None` for a call whose price is not known, and for what is no call."""
+    price: Callable[[], float | None] | None = None
+    """Works out the cost: that takes longer than all else about an entry, and few are looked at."""
     turn: int = 0
     """The number of the last model call so far: 1 for the first; 0 before it."""
     decision: Decision | None = None
@@ -176,6 +176,11 @@ class Entry:
     child_run_id: str = ""
     run: int = 0
     """Index of its run in the chain."""
+
+    @property
+    def cost_usd(self) -> float | None:
+        """`None` for a call whose price is not known, and for what is no call."""
+        return None if self.price is None else self.price()
 
     @property
     def tokens(self) -> int | None:
