@@ -71,8 +71,10 @@ def test_commands_work_as_shown(folder: Path) -> None:
     }
     for line in shown:
         done = subprocess.run(line, shell=True, cwd=folder, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
-        assert done.stdout or "import" in line, line
+        # A comparison that works finds a difference.
+        expected = {0, 1} if line.startswith("retrospan diff") else {0}
+        assert done.returncode in expected, f"{line}\n{done.stderr}"
+        assert done.stdout or "import" in line or "--html" in line, line
 
 
 @pytest.mark.slow

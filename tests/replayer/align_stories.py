@@ -39,6 +39,9 @@ class Story:
             self._at,
             workflow_type={"name": "Order"},
             task_queue={"name": "orders"},
+            workflow_id=self.workflow_id,
+            original_execution_run_id=self.run_id,
+            first_execution_run_id=self.run_id,
             input=payloads(self.input),
         )
         self.task()
