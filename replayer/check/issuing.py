@@ -13,6 +13,7 @@ changes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import linecache
 import os
 import sys
@@ -97,7 +98,11 @@ class IssueWatch:
         self._watched.append(code)
 
     def _started(self, code: CodeType, _offset: int) -> None:
-        frame = sys._getframe(1)
+        # An exception here would be raised in the workflow's code; a missing stack is no harm.
+        with contextlib.suppress(Exception):
+            self._note(code, sys._getframe(1))
+
+    def _note(self, code: CodeType, frame: FrameType) -> None:
         instance = frame.f_locals.get("self")
         if code is self._activator:
             self._take(instance)
@@ -117,10 +122,9 @@ class IssueWatch:
             self._watch(code, _EVENTS.PY_RETURN)
 
     def _ended(self, code: CodeType, offset: int, _value: object) -> None:
-        line = next(
-            (line for start, end, line in code.co_lines() if start <= offset < end and line), 0
-        )
-        self._returned = ((code.co_filename, line, code.co_qualname),)
+        for start, end, line in code.co_lines():
+            if start <= offset < end and line:
+                self._returned = ((code.co_filename, line, code.co_qualname),)
 
 
 def waiting_stacks(instance: Any) -> list[tuple[Place, ...]]:

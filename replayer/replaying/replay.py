@@ -88,6 +88,10 @@ def replay(
         runner_wrapper: Wraps the runner further, outside of what serves the hook.
         quiet_seconds: Without a movement for so long, the replay is stuck.
     """
+    started = "workflow_task_started_event_attributes"
+    if not any(event.WhichOneof("attributes") == started for event in history.events):
+        # No worker has looked at it yet: nothing can be replayed, and the SDK would wait for ever.
+        return ReplayOutcome(ReplayStatus.OK)
     progress = _Progress(hook or ReplayHook())
     plugin = _WatchPlugin(progress, _facts(history), runner_wrapper)
     found: list[ReplayOutcome] = []

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["ReplayHook", "WatchingInstance", "WatchingRunner"]
 
 
+_prepared: set[tuple[type, type]] = set()
+"""Runners and the workflow classes that they were found to run, in this process."""
+
+
 class ReplayHook:
     """Sees a replay; this one ignores all of it, so that others need only what they use.
 
@@ -67,8 +71,14 @@ class WatchingRunner(WorkflowRunner):
         self._facts = facts
 
     def prepare_workflow(self, defn: Any) -> None:
-        """Pass on."""
-        self._runner.prepare_workflow(defn)
+        """Pass on, once for each class: it imports the class's modules into a sandbox to try it.
+
+        The SDK prepares every class for every replay, which costs more than most replays do.
+        """
+        known = (type(self._runner), defn.cls)
+        if known not in _prepared:
+            self._runner.prepare_workflow(defn)
+            _prepared.add(known)
 
     def set_worker_level_failure_exception_types(self, types: Any) -> None:
         """Pass on."""

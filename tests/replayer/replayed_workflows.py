@@ -55,4 +55,16 @@ class Impatient:
         await workflow.sleep(timedelta(days=30))
 
 
+@workflow.defn
+class Dice:
+    @workflow.run
+    async def run(self) -> list[str]:
+        thrown = [str(workflow.uuid4())]
+        await workflow.execute_activity(charge, 7, start_to_close_timeout=TIMEOUT)
+        thrown.append(str(workflow.uuid4()))
+        await workflow.sleep(0.01)
+        thrown.append(str(workflow.uuid4()))
+        return thrown
+
+
 ACTIVITIES = [charge]

@@ -280,6 +280,15 @@ CHANGES = {
         "run",
         "to an activity",
     ),
+    "sandbox, on import": Change(
+        ChangeKind.SANDBOX,
+        f"{PREFIX}-auto-approved",
+        KYC,
+        (("STEP_TIMEOUT = ", "import random\nX = random.random()\nSTEP_TIMEOUT = "),),
+        "",
+        "X = random.random()",
+        to_do="imports_passed_through",
+    ),
     "deadlock": Change(
         ChangeKind.DEADLOCK,
         f"{PREFIX}-auto-approved",
@@ -303,6 +312,22 @@ CHANGES = {
         "KycReview.run",
         "--profile",
     ),
+    "payload, a new field": Change(
+        ChangeKind.PAYLOAD,
+        f"{PREFIX}-auto-approved",
+        KYC,
+        (
+            (
+                "AUTO_APPROVE_BELOW = ",
+                "import dataclasses\n\n\n@dataclasses.dataclass\nclass Case:\n"
+                "    case_id: str\n    tenant: str\n\n\nAUTO_APPROVE_BELOW = ",
+            ),
+        ),
+        "activity screen_sanctions (1",
+        "async def run(self, case: Case)",
+        "KycReview.run",
+        "need a default",
+    ),
     "exception": Change(
         ChangeKind.EXCEPTION,
         f"{PREFIX}-auto-approved",
@@ -324,9 +349,10 @@ def test_a_change_is_named_placed_and_explained(name: str, check: Check) -> None
     explanation = verdict.explanation
     assert explanation is not None
     assert explanation.kind is change.kind, explanation.summary
-    assert explanation.expected is not None
-    assert explanation.expected.text.startswith(change.recorded)
-    assert explanation.event_id == explanation.expected.event_id
+    if change.recorded:
+        assert explanation.expected is not None
+        assert explanation.expected.text.startswith(change.recorded)
+        assert explanation.event_id == explanation.expected.event_id
     assert change.to_do in explanation.suggestion
     assert "\n" not in explanation.summary
     if change.line:
@@ -403,6 +429,12 @@ def test_unchanged_code_gives_no_alarm(histories: Mapping[str, RunHistory]) -> N
             if event.HasField("activity_task_scheduled_event_attributes")
         ]
         assert verdict.commands > len(commands), name
+
+
+def test_a_step_under_a_new_patch_is_no_problem(check: Check) -> None:
+    step = '        if workflow.patched("look"):\n            await workflow.sleep(1)\n'
+    verdict = check(f"{PREFIX}-auto-approved", KYC, (ASSESSING, step + ASSESSING), strict=True)
+    assert not verdict.is_problem
 
 
 def test_a_mended_workflow_gets_a_stuck_run_going(check: Check) -> None:

@@ -1,5 +1,7 @@
 """Replays by the SDK, under the run's real ids, watched at the activation boundary."""
 
+import dataclasses
+import json
 import threading
 import uuid
 from collections.abc import AsyncIterator
@@ -8,10 +10,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer, Worker, WorkflowRunner
 
-from replayer.history import KeySource, RunHistory, from_server
+from replayer.history import RunHistory, from_server
 from replayer.replaying import (
     PLAIN,
     Child,
@@ -28,13 +32,13 @@ from tests.replayer.replayed_workflows import (
     ACTIVITIES,
     QUEUE,
     Blocking,
+    Dice,
     Impatient,
     Order,
     Reordered,
     Sleepless,
 )
 from tests.replayer.replaying_jobs import process_id
-from tracer.identity import RunKey
 
 
 class Seen(ReplayHook):
@@ -43,20 +47,29 @@ class Seen(ReplayHook):
     def __init__(self) -> None:
         self.run_ids: list[str] = []
         self.namespaces: list[str] = []
+        self.task_queues: list[str] = []
         self.jobs: list[str] = []
         self.commands: list[str] = []
+        self.last: Any = None
         self.threads: set[int] = set()
 
     def created(self, details: Any, instance: Any) -> None:
         self.run_ids.append(details.info.run_id)
         self.namespaces.append(details.info.namespace)
+        self.task_queues.append(details.info.task_queue)
 
     def activating(self, activation: Any) -> None:
         self.jobs += [job.WhichOneof("variant") for job in activation.jobs]
         self.threads.add(threading.get_ident())
 
     def activated(self, activation: Any, completion: Any) -> None:
-        self.commands += [each.WhichOneof("variant") for each in completion.successful.commands]
+        for command in completion.successful.commands:
+            self.commands.append(command.WhichOneof("variant"))
+            self.last = command
+
+    def result(self) -> Any:
+        """What the run returned."""
+        return json.loads(self.last.complete_workflow_execution.result.data)
 
 
 @asynccontextmanager
@@ -125,12 +138,38 @@ async def test_an_unregistered_workflow_is_said_so(order: RunHistory) -> None:
     assert "Order is not registered" in outcome.failure
 
 
-async def test_a_reset_run_replays_under_its_own_run_id(order: RunHistory) -> None:
-    other = RunKey("default", order.key.workflow_id, str(uuid.uuid4()))
+async def test_a_reset_run_replays_under_its_own_run_id(temporal_address: str) -> None:
+    async with working(temporal_address, Dice) as client:
+        handle = await started(client, Dice)
+        await handle.result()
+        answer = await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace="default",
+                workflow_execution=WorkflowExecution(workflow_id=handle.id),
+                workflow_task_finish_event_id=await second_task(handle),
+                request_id=str(uuid.uuid4()),
+            )
+        )
+        again = client.get_workflow_handle(handle.id, run_id=answer.run_id)
+        thrown = await again.result()
+        history = await from_server(client, handle.id, answer.run_id)
     seen = Seen()
-    moved = RunHistory(other, KeySource.CALLER, order.origin, order.events, order.raw)
-    assert replay(moved, [Order], hook=seen).status is ReplayStatus.OK
-    assert seen.run_ids == [other.run_id]
+    assert replay(history, [Dice], hook=seen).status is ReplayStatus.OK
+    assert seen.run_ids == [answer.run_id]
+    assert seen.task_queues == [QUEUE]
+    # Random numbers are those of the run it was reset from up to there, and its own from there on.
+    assert seen.result() == thrown
+    recorded = history.events[0].workflow_execution_started_event_attributes
+    assert recorded.original_execution_run_id != answer.run_id
+
+
+async def second_task(handle: WorkflowHandle[Any, Any]) -> int:
+    tasks = [
+        event.event_id
+        async for event in handle.fetch_history_events()
+        if event.HasField("workflow_task_completed_event_attributes")
+    ]
+    return tasks[1]
 
 
 async def test_an_open_run_replays_as_far_as_it_goes(temporal_address: str) -> None:
@@ -142,6 +181,12 @@ async def test_an_open_run_replays_as_far_as_it_goes(temporal_address: str) -> N
         history = await from_server(client, handle.id)
         await handle.terminate()
     assert replay(history, [Impatient]).status is ReplayStatus.OK
+
+
+async def test_a_run_that_no_worker_has_looked_at_replays(order: RunHistory) -> None:
+    for length in (1, 2):
+        young = dataclasses.replace(order, events=order.events[:length])
+        assert replay(young, [Order]).status is ReplayStatus.OK
 
 
 async def test_a_history_passes_to_a_child(order: RunHistory) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from tui.cli.exits import Exit
 from tui.cli.options import address_option, json_option, namespace_option, warehouse_option
 from tui.cli.replay_options import profile_option, timeout_option, workflow_option
 from tui.cli.tables import write_json
-from tui.export_files import Skipped, fetched, listed, named
+from tui.export_files import Outcome, Skipped, Target, fetched, listed, named
 from tui.resolve import Places, resolve_run
 from tui.servers import connect
 from tui.text import safe_text
@@ -100,7 +100,7 @@ def command(
     if address is None and query is None:
         found: Iterable[RunHistory | Rejected] = _local(sources, warehouse, namespace)
     else:
-        found = asyncio.run(_from_server(sources, address, namespace, query, sample))
+        found = _Server(address, namespace, sources, query, sample).histories()
     if sample is not None:
         found = _sampled(found, sample)
     for verdict in check_many(_readable(found, result), options, jobs=jobs):
@@ -149,23 +149,46 @@ def _sampled(found: Iterable[RunHistory | Rejected], size: int) -> Iterator[RunH
     yield from chosen
 
 
-async def _from_server(
-    ids: tuple[str, ...],
-    address: str | None,
-    namespace: str | None,
-    query: str | None,
-    sample: int | None,
-) -> list[RunHistory | Rejected]:
-    client = await connect(address, namespace)
-    targets = named(client, ids) if ids else listed(client, query, None)
-    if sample is not None and not ids:
-        targets = _some(targets, sample)
-    outcomes = fetched(client, targets, is_complete=lambda _: False, concurrency=_FETCHED_AT_ONCE)
-    async with aclosing(outcomes):
-        return [each async for each in outcomes if not isinstance(each, Skipped)]
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """Runs of a server, and how to find them."""
+
+    address: str | None
+    namespace: str | None
+    ids: tuple[str, ...]
+    query: str | None
+    sample: int | None
+
+    def histories(self) -> Iterator[RunHistory | Rejected]:
+        """Fetch them as they are needed: a namespace may have more than memory holds."""
+        loop = asyncio.new_event_loop()
+        outcomes = self._fetched()
+        try:
+            while True:
+                try:
+                    outcome = loop.run_until_complete(anext(outcomes))
+                except StopAsyncIteration:
+                    return
+                if not isinstance(outcome, Skipped):
+                    yield outcome
+        finally:
+            loop.run_until_complete(outcomes.aclose())
+            loop.close()
+
+    async def _fetched(self) -> AsyncGenerator[Outcome]:
+        client = await connect(self.address, self.namespace)
+        targets = named(client, self.ids) if self.ids else listed(client, self.query, None)
+        if self.sample is not None and not self.ids:
+            targets = _some(targets, self.sample)
+        outcomes = fetched(
+            client, targets, is_complete=lambda _: False, concurrency=_FETCHED_AT_ONCE
+        )
+        async with aclosing(outcomes):
+            async for outcome in outcomes:
+                yield outcome
 
 
-async def _some(targets: Any, size: int) -> Any:
+async def _some(targets: AsyncIterator[Target], size: int) -> AsyncIterator[Target]:
     """Choose before fetching: a history is much more than its key."""
     known = [target async for target in targets]
     for target in random.sample(known, min(size, len(known))):
