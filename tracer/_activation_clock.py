@@ -11,9 +11,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
 from tracer._guard import Guard
 
@@ -30,8 +29,7 @@ type _Key = tuple[int, int]
 """Thread, and when its activation began."""
 
 
-@dataclass(frozen=True, slots=True)
-class Took:
+class Took(NamedTuple):
     """What an activation took."""
 
     seconds: float

@@ -164,11 +164,13 @@ class Watched(AbstractContextManager["Watched", None]):
         return self._collector is not None
 
     def __enter__(self) -> Watched:
-        with self._guard.shielded("watching decisions"):
+        try:
             if self._collector is not None:
                 self._collector.enter()
             if self._context is not None:
                 self.found = self._context.__enter__()
+        except Exception as error:  # noqa: BLE001 - the activation must not fail
+            self._guard.note("watching decisions", error)
         return self
 
     def __exit__(
@@ -177,12 +179,14 @@ class Watched(AbstractContextManager["Watched", None]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._guard.shielded("watching decisions"):
+        try:
             if self._collector is not None:
                 self._collector.leave()
             if self._context is not None:
                 # The context lets the activation's own error pass, as this one does by itself.
                 self._context.__exit__(None, None, None)
+        except Exception as mistake:  # noqa: BLE001 - the activation must not fail
+            self._guard.note("watching decisions", mistake)
         self.is_over = True
 
 

@@ -150,7 +150,12 @@ class Emitter:
             provider = self._meter_provider or metrics.get_meter_provider()
             tenant = self.settings.tenant
             by_tenant = tenant is not None and tenant.metric_label
-            self._meters = Meters(provider.get_meter(TRACER_NAME), self, by_tenant=by_tenant)
+            self._meters = Meters(
+                provider.get_meter(TRACER_NAME),
+                self,
+                by_tenant=by_tenant,
+                limits=self.settings.limits,
+            )
         return self._meters
 
     def is_sampled(self, trace_id: int, caller: SpanRef | None, name: str) -> bool:

@@ -6,47 +6,42 @@ that is in danger; two windows overlap, so that no reader sees one that has just
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
 _WINDOW_SECONDS: Final = 60.0
 
-type Labels = tuple[tuple[str, str], ...]
+type Labels = tuple[str, ...]
+"""Values of the labels, in an order that its user knows."""
 
 
 class Headrooms:
-    """Remembers the least of one to two windows. May be used from several threads."""
+    """Remembers the most used of one to two windows. One thread notes, any may read."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since = clock()
-        self._least: dict[Labels, float] = {}
+        self._most: dict[Labels, float] = {}
         self._before: dict[Labels, float] = {}
-        self._lock = threading.Lock()
 
-    def note(self, labels: Labels, headroom: float) -> None:
-        """Take in what something had left."""
-        with self._lock:
-            self._turn()
-            if headroom < self._least.get(labels, 2.0):
-                self._least[labels] = headroom
+    def note(self, labels: Labels, used: float, maximum: float) -> None:
+        """Take in how much something used of its limit."""
+        elapsed = self._clock() - self._since
+        if elapsed >= _WINDOW_SECONDS:
+            self._before = self._most if elapsed < 2 * _WINDOW_SECONDS else {}
+            self._most = {}
+            self._since += elapsed
+        share = used / maximum
+        if share > self._most.get(labels, -1.0):
+            self._most[labels] = share
 
     def least(self) -> Iterator[tuple[Labels, float]]:
-        """What was left at least, by labels."""
-        with self._lock:
-            self._turn()
-            found = self._before | {
-                labels: min(headroom, self._before.get(labels, headroom))
-                for labels, headroom in self._least.items()
-            }
-        yield from found.items()
-
-    def _turn(self) -> None:
+        """What was left at least, by labels; nothing of what was long ago."""
         elapsed = self._clock() - self._since
+        windows = [] if elapsed >= 2 * _WINDOW_SECONDS else [self._most.copy()]
         if elapsed < _WINDOW_SECONDS:
-            return
-        self._before = self._least if elapsed < 2 * _WINDOW_SECONDS else {}
-        self._least = {}
-        self._since += elapsed
+            windows.append(self._before)
+        for labels in {label for window in windows for label in window}:
+            share = max(window.get(labels, 0.0) for window in windows)
+            yield labels, round(max(0.0, 1 - share), 4)

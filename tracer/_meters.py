@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -14,8 +13,9 @@ from tracer import names
 from tracer._guard import Guard
 from tracer._headrooms import Headrooms
 from tracer._otel import span_context
+from tracer._totals import Totals
 from tracer.context import SpanRef
-from tracer.limits import Limit, Use
+from tracer.limits import DEFAULT_LIMITS, Limit, Limits
 from tracer.names import Attribute, Metric, SpanKind
 from tracer.spans import SpanRecord, Value
 
@@ -24,18 +24,18 @@ _STEPS = frozenset(
 )
 
 
-_LIMIT_NAME: Final = Attribute.LIMIT_NAME.value
-_OF_RUN: Final = (Attribute.NAMESPACE.value, Attribute.WORKFLOW_TYPE.value)
+_OF_PAYLOAD: Final = tuple(str(label) for label in names.PAYLOAD_BYTES.attributes)
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one activation took, and how near its run is to its limits."""
+class Measured(NamedTuple):
+    """What one activation took, and how far the history of its run has grown."""
 
-    namespace: str
-    workflow_type: str
+    run: tuple[str, str]
+    """Namespace and workflow type."""
+    seconds: float
     cpu_seconds: float
-    uses: tuple[Use, ...]
+    history_events: int
+    history_bytes: int
 
 
 class Losses(Protocol):
@@ -48,13 +48,21 @@ class Losses(Protocol):
 class Meters:
     """Records the metrics that a finished span stands for."""
 
-    def __init__(self, meter: Meter, losses: Losses, *, by_tenant: bool = False) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        losses: Losses,
+        *,
+        by_tenant: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         """Make the instruments.
 
         Args:
             meter: Of the provider that exports them.
             losses: What the tracer itself lost.
             by_tenant: Whether each tenant has series of its own.
+            limits: What to measure headroom against.
         """
         self._more: tuple[str, ...] = (Attribute.TENANT.value,) if by_tenant else ()
         self._runs = _counter(meter, names.RUNS)
@@ -65,10 +73,11 @@ class Meters:
         self._wait_duration = _histogram(meter, names.WAIT_DURATION)
         self._task_failures = _counter(meter, names.TASK_FAILURES)
         self._branches = _counter(meter, names.BRANCHES)
-        self._payload_bytes = _histogram(meter, names.PAYLOAD_BYTES, names.PAYLOAD_BUCKETS)
-        self._cpu_time = _histogram(meter, names.ACTIVATION_CPU_TIME, names.CPU_BUCKETS)
-        self._headrooms = Headrooms()
-        _gauge(meter, names.HEADROOM, self._headrooms)
+        self._limits = limits
+        self._payload_bytes = _summed(meter, names.PAYLOAD_BYTES)
+        self._cpu_time = _summed(meter, names.ACTIVATION_CPU_TIME)
+        self._activations = _summed(meter, names.ACTIVATIONS)
+        self._headrooms = _gauge(meter, names.HEADROOM)
         _observed(meter, names.DROPPED_SPANS, lambda: losses.dropped)
         _observed(meter, names.TRACER_ERRORS, lambda: losses.guard.count)
 
@@ -99,25 +108,23 @@ class Meters:
 
     def observe_activation(self, measured: Measured) -> None:
         """Measure an activation, and how near it found its run to the limits."""
-        labels = {
-            Attribute.NAMESPACE.value: measured.namespace,
-            Attribute.WORKFLOW_TYPE.value: measured.workflow_type,
-        }
-        self._cpu_time.record(measured.cpu_seconds, labels)
-        of_run = tuple(labels.items())
-        for use in measured.uses:
-            self._headrooms.note((*of_run, (_LIMIT_NAME, use.limit.value)), use.headroom)
+        run, limits = measured.run, self._limits
+        self._cpu_time.add(run, measured.cpu_seconds)
+        self._activations.add(run, 1)
+        note = self._headrooms.note
+        note((*run, Limit.ACTIVATION), measured.seconds, limits.activation_seconds)
+        note((*run, Limit.HISTORY_EVENTS), measured.history_events, limits.history_events)
+        note((*run, Limit.HISTORY_BYTES), measured.history_bytes, limits.history_bytes)
 
     def _observe_payload(self, record: SpanRecord) -> None:
         found = record.attributes
-        headroom = found.get(Attribute.PAYLOAD_HEADROOM.value)
-        if not isinstance(headroom, float):
-            return
         sizes = (found.get(Attribute.INPUT_BYTES.value), found.get(Attribute.RESULT_BYTES.value))
-        largest = max(size for size in sizes if isinstance(size, int))
-        self._measure(self._payload_bytes, names.PAYLOAD_BYTES, record, largest)
-        labels = ((key, str(found[key])) for key in _OF_RUN)
-        self._headrooms.note((*labels, (_LIMIT_NAME, Limit.PAYLOAD.value)), headroom)
+        given, came = (size if isinstance(size, int) else 0 for size in sizes)
+        if given or came:
+            key = tuple(str(found.get(label, "")) for label in _OF_PAYLOAD)
+            self._payload_bytes.add(key, given + came)
+            limited = (*key[:2], Limit.PAYLOAD)
+            self._headrooms.note(limited, max(given, came), self._limits.payload_bytes)
 
     def _count(self, counter: Counter, metric: Metric, record: SpanRecord) -> None:
         counter.add(1, _labels(metric, record, self._more), context=_context(record))
@@ -152,24 +159,43 @@ def _counter(meter: Meter, metric: Metric) -> Counter:
     return meter.create_counter(metric.name, unit=metric.unit, description=metric.brief)
 
 
-def _histogram(
-    meter: Meter, metric: Metric, buckets: tuple[float, ...] = names.DURATION_BUCKETS
-) -> Histogram:
+def _histogram(meter: Meter, metric: Metric) -> Histogram:
     return meter.create_histogram(
         metric.name,
         unit=metric.unit,
         description=metric.brief,
-        explicit_bucket_boundaries_advisory=buckets,
+        explicit_bucket_boundaries_advisory=names.DURATION_BUCKETS,
     )
 
 
-def _gauge(meter: Meter, metric: Metric, headrooms: Headrooms) -> None:
+def _summed(meter: Meter, metric: Metric) -> Totals:
+    """A counter whose sums are kept here, by its attributes."""
+    totals = Totals()
+
     def callback(_: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(least, dict(labels)) for labels, least in headrooms.least()]
+        return [Observation(total, _named(metric, key)) for key, total in totals.sums()]
+
+    meter.create_observable_counter(
+        metric.name, [callback], unit=metric.unit, description=metric.brief
+    )
+    return totals
+
+
+def _gauge(meter: Meter, metric: Metric) -> Headrooms:
+    headrooms = Headrooms()
+
+    def callback(_: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(least, _named(metric, key)) for key, least in headrooms.least()]
 
     meter.create_observable_gauge(
         metric.name, [callback], unit=metric.unit, description=metric.brief
     )
+    return headrooms
+
+
+def _named(metric: Metric, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = zip(metric.attributes, values, strict=True)
+    return {str(name): str(value) for name, value in pairs if value}
 
 
 def _observed(meter: Meter, metric: Metric, read: Callable[[], int]) -> None:

@@ -177,6 +177,8 @@ class TracingInstance:
     def _crossed(self, act: Any) -> list[Use]:
         """The limits that the run's history is near for the first time."""
         limits = self._emitter.settings.limits
+        if limits.is_far(act.history_length, act.history_size_bytes):
+            return []
         crossed = [
             use
             for use in limits.of_history(act.history_length, act.history_size_bytes)
@@ -191,10 +193,16 @@ class TracingInstance:
         if took is None or not self._is_live:
             return
         emitter, run = self._emitter, self._reader.machine.run
+        emitter.emit(
+            Measured(
+                (run.key.namespace, run.workflow_type),
+                took.seconds,
+                took.cpu_seconds,
+                run.history_length or 0,
+                run.history_size_bytes or 0,
+            )
+        )
         limits = emitter.settings.limits
-        use = limits.of_activation(took.seconds)
-        uses = (use, *limits.of_history(run.history_length, run.history_size_bytes))
-        emitter.emit(Measured(run.key.namespace, run.workflow_type, took.cpu_seconds, uses))
         if limits.is_slow(took.seconds):
             now = time.time_ns()
             details: dict[A, Value] = {A.ACTIVATION_CPU: took.cpu_seconds}
@@ -202,7 +210,7 @@ class TracingInstance:
                 details[A.HOT_LINES] = took.hot_lines
             emitter.emit_once(
                 self._spans_of_run().limit(
-                    use,
+                    limits.of_activation(took.seconds),
                     now - int(took.seconds * 1e9),
                     now,
                     task_id=self._reader.task_id,

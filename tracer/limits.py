@@ -85,6 +85,12 @@ class Limits:
         if n_bytes:
             yield Use(Limit.HISTORY_BYTES, n_bytes, self.history_bytes)
 
+    def is_far(self, n_events: int, n_bytes: int) -> bool:
+        """Whether a history is far from its limits: almost always, and quickly told."""
+        return (
+            n_events < self.near * self.history_events and n_bytes < self.near * self.history_bytes
+        )
+
     def is_near(self, use: Use) -> bool:
         """Whether it is time to warn."""
         return use.used >= self.near * use.maximum

@@ -401,7 +401,7 @@ TASK_FAILURES: Final = Metric(
 PAYLOAD_BYTES: Final = Metric(
     "retrospan.payload.bytes",
     "By",
-    "The larger of a step's input and result.",
+    "Bytes of the inputs and results of steps that ended.",
     (
         Attribute.NAMESPACE,
         Attribute.WORKFLOW_TYPE,
@@ -412,7 +412,13 @@ PAYLOAD_BYTES: Final = Metric(
 ACTIVATION_CPU_TIME: Final = Metric(
     "retrospan.activation.cpu_time",
     "s",
-    "CPU time of workflow code in one activation; replays are left out.",
+    "CPU time of workflow code; replays are left out.",
+    (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE),
+)
+ACTIVATIONS: Final = Metric(
+    "retrospan.activations",
+    "{activation}",
+    "How often workflow code was run; replays are left out.",
     (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE),
 )
 HEADROOM: Final = Metric(
@@ -524,6 +530,7 @@ METRICS: Final = (
     BRANCHES,
     PAYLOAD_BYTES,
     ACTIVATION_CPU_TIME,
+    ACTIVATIONS,
     HEADROOM,
     DROPPED_SPANS,
     LOST_SPANS,
@@ -546,14 +553,6 @@ DURATION_BUCKETS: Final = (
     0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400, 43200, 86400, 604800,
 )  # fmt: skip
 """Seconds, up to a week: a run that waits for a person takes days."""
-
-PAYLOAD_BUCKETS: Final = tuple(2**n for n in range(8, 21, 2)) + tuple(
-    round(2 * 1024 * 1024 * share) for share in (0.8, 0.9, 1)
-)
-"""Bytes, up to what Temporal's server takes."""
-
-CPU_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2)
-"""Seconds, up to what the SDK calls a deadlock."""
 
 GENAI_BUCKETS: Final = {
     "s": tuple(0.01 * 2**n for n in range(14)),
