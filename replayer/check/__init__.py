@@ -12,7 +12,9 @@ nothing here is imported before it is used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from replayer._lazy import lazy_names
 
 if TYPE_CHECKING:
     from replayer.check.checking import (
@@ -57,28 +59,22 @@ __all__ = [
     "verdict_text",
 ]
 
-_HOMES = {
-    "checking": ("CheckOptions", "Checker", "check_history", "check_many", "check_replay"),
-    "junit": ("junit_xml",),
-    "model": (
-        "ChangeKind",
-        "Command",
-        "CommandKind",
-        "Explanation",
-        "Finding",
-        "FindingKind",
-        "Frame",
-        "Verdict",
-        "VerdictStatus",
-    ),
-    "report": ("explanation_text", "finding_text", "verdict_text"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOMES.items():
-        if name in names:
-            from importlib import import_module
-
-            return getattr(import_module(f"replayer.check.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "checking": ("CheckOptions", "Checker", "check_history", "check_many", "check_replay"),
+        "junit": ("junit_xml",),
+        "model": (
+            "ChangeKind",
+            "Command",
+            "CommandKind",
+            "Explanation",
+            "Finding",
+            "FindingKind",
+            "Frame",
+            "Verdict",
+            "VerdictStatus",
+        ),
+        "report": ("explanation_text", "finding_text", "verdict_text"),
+    },
+)

@@ -123,7 +123,7 @@ def _answer(task: Task) -> Answer:
 
 
 def _must_end() -> bool:
-    replaying = sys.modules.get("replayer.replaying.replay")
+    replaying = sys.modules.get("replayer.replaying.running")
     return replaying is not None and bool(replaying.has_abandoned_replays())
 
 

@@ -10,8 +10,6 @@ ReplayingError       base: one printable line each
 
 from __future__ import annotations
 
-from replayer.history.errors import one_line
-
 __all__ = [
     "ChildCrashed",
     "ChildError",
@@ -27,6 +25,9 @@ class ReplayingError(Exception):
 
     def __init__(self, message: str) -> None:
         """Escape what is not printable: names and errors of user code come from outside."""
+        # Here, because its package brings the SDK along, which most children do not need.
+        from replayer.history.errors import one_line
+
         super().__init__(one_line(message.strip()))
 
 
