@@ -29,3 +29,11 @@ class Hasty:
     @workflow.signal
     def approve(self) -> None:
         pass
+
+
+@workflow.defn(name="Review")
+class Endless:
+    @workflow.run
+    async def run(self, customer: dict[str, Any]) -> str:
+        while True:
+            pass
