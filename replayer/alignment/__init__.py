@@ -12,7 +12,7 @@ from replayer.alignment.cause import Because, Cause, cause_of
 from replayer.alignment.changes import MISSING, Change, TextPart, changes_of
 from replayer.alignment.comparison import Comparison, compare
 from replayer.alignment.document import row_document, summary_document
-from replayer.alignment.following import FindHistory, side_of
+from replayer.alignment.following import FindHistory, FindKnowledge, side_of
 from replayer.alignment.tapes import Origin, OriginLine
 from replayer.alignment.totals import Totals, totals_of, verdicts_of
 from replayer.alignment.words import (
@@ -20,8 +20,11 @@ from replayer.alignment.words import (
     Decision,
     Entry,
     EntryKind,
+    Knowledge,
     Reason,
     Side,
+    StepCalls,
+    StepKey,
     Verdict,
 )
 
@@ -36,10 +39,14 @@ __all__ = [
     "Entry",
     "EntryKind",
     "FindHistory",
+    "FindKnowledge",
+    "Knowledge",
     "Origin",
     "OriginLine",
     "Reason",
     "Side",
+    "StepCalls",
+    "StepKey",
     "TextPart",
     "Totals",
     "Verdict",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import partial
 
 from replayer.alignment.words import Decision, Entry, EntryKind, Side
 from replayer.model_calls import StepModelCall, model_call_of
@@ -71,7 +72,7 @@ def _placed(side: Side) -> Iterator[tuple[tuple[float, int], Entry]]:
     run = side.run
     yield (0, 0), _start(run)
     for step in run.steps:
-        yield (step.scheduled_event_id or _LAST, step.seq), _step(run, step)
+        yield (step.scheduled_event_id or _LAST, step.seq), _step(side, step)
     for signal in run.signals:
         yield (signal.event_id or _LAST, 0), _signal(signal)
     for update in run.updates:
@@ -169,7 +170,8 @@ def _continuation(run: Run, following: Run, index: int) -> Entry:
     )
 
 
-def _step(run: Run, step: Step) -> Entry:
+def _step(side: Side, step: Step) -> Entry:
+    run = side.run
     closed_at = step.closed_at
     is_timed = closed_at is not None and step.kind not in _UNTIMED
     entry = Entry(
@@ -197,14 +199,25 @@ def _step(run: Run, step: Step) -> Entry:
     )
     if step.kind is StepKind.TIMER:
         entry.name = step.summary
-    call = model_call_of(step)
-    if call is not None:
-        entry.is_model_call = True
-        entry.model = call.model
-        entry.input_tokens = call.usage.input_tokens
-        entry.output_tokens = call.usage.output_tokens
+    known = side.calls.get((step.kind, step.id, step.occurrence)) if side.calls else None
+    if known is not None:
+        _add_call(entry, known.model, known.input_tokens, known.output_tokens)
+        entry.price = partial(_same, known.cost_usd)
+    elif (call := model_call_of(step)) is not None:
+        _add_call(entry, call.model, call.usage.input_tokens, call.usage.output_tokens)
         entry.price = _Price(call)
     return entry
+
+
+def _add_call(
+    entry: Entry, model: str, input_tokens: int | None, output_tokens: int | None
+) -> None:
+    entry.is_model_call, entry.model = True, model
+    entry.input_tokens, entry.output_tokens = input_tokens, output_tokens
+
+
+def _same(usd: float | None) -> float | None:
+    return usd
 
 
 class _Price:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from replayer.alignment.words import Side
+from replayer.alignment.words import Knowledge, Side
 from replayer.history import RunHistory
 from tracer.identity import RunKey
 from tracer.model import Run, StepKind, run_from_events
 
-__all__ = ["FindHistory", "side_of"]
+__all__ = ["FindHistory", "FindKnowledge", "side_of"]
 
 type FindHistory = Callable[[RunKey], RunHistory | None]
 """Finds the history of a run, `None` where there is none to be had."""
@@ -19,21 +19,36 @@ _MOST_RUNS: Final = 2_000
 """Runs of one side; a crafted history could lead on for ever."""
 
 
-def side_of(history: RunHistory, find: FindHistory | None = None) -> Side:
+type FindKnowledge = Callable[[RunKey], Knowledge]
+"""Finds what is known of a run beside its history; empty where there is nothing."""
+
+
+def side_of(
+    history: RunHistory, find: FindHistory | None = None, know: FindKnowledge | None = None
+) -> Side:
     """A side of a comparison.
 
     Args:
         history: The run.
         find: Where to look for the runs of its children and those that continued it; they are not
             followed without.
+        know: Where to look for decisions and model calls that the history does not tell of.
     """
     run = run_from_events(history.key, history.events)
-    return Side(run) if find is None else _Following(find).side(run)
+    return _Following(find or _found_nowhere, know or _nothing_known).side(run)
+
+
+def _found_nowhere(_key: RunKey) -> None:
+    return None
+
+
+def _nothing_known(_key: RunKey) -> Knowledge:
+    return Knowledge()
 
 
 class _Following:
-    def __init__(self, find: FindHistory) -> None:
-        self._find = find
+    def __init__(self, find: FindHistory, know: FindKnowledge) -> None:
+        self._find, self._know = find, know
         self._seen: set[RunKey] = set()
 
     def side(self, run: Run) -> Side:
@@ -45,7 +60,8 @@ class _Following:
             chain.append(following)
         side: Side | None = None
         for each in reversed(chain):
-            side = Side(each, next=side, children=self._children(each))
+            known = self._know(each.key)
+            side = Side(each, known.decisions, side, self._children(each), known.calls)
         assert side is not None, "a chain has a run"
         return side
 

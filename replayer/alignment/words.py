@@ -22,8 +22,11 @@ __all__ = [
     "Decision",
     "Entry",
     "EntryKind",
+    "Knowledge",
     "Reason",
     "Side",
+    "StepCalls",
+    "StepKey",
     "Verdict",
 ]
 
@@ -107,6 +110,7 @@ class Decision:
     condition: str
     """The condition's source text."""
     outcome: bool | str | int | float
+    """Whether the condition held; of a named decision, what it came to."""
     occurrence: int
     """1 for the first evaluation of this place in the run."""
     at: int
@@ -116,6 +120,32 @@ class Decision:
     """Names that the condition reads with what they stood for; empty where nobody captured them."""
     because: str = ""
     """What settled a condition that is made of several."""
+
+
+type StepKey = tuple[str, str, int]
+"""Kind, id and occurrence of a step, as `tracer.model.Step` has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepCalls:
+    """The model calls that a step made, all attempts together, where spans told of them."""
+
+    model: str
+    """The models, where there were several."""
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    """`None` unless the price of each billable call is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known of a run beside its history."""
+
+    decisions: Sequence[Decision] = ()
+    """In the order in which they were taken; empty if nobody watched."""
+    calls: Mapping[StepKey, StepCalls] = field(default_factory=dict)
+    """Of steps whose calls are known better than from their results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +159,8 @@ class Side:
     """The run that continued this one, where the chain is followed."""
     children: Mapping[str, Side] = field(default_factory=dict)
     """Runs of child workflows by run id, where they are followed."""
+    calls: Mapping[StepKey, StepCalls] = field(default_factory=dict)
+    """Model calls that are known better than from the results of steps."""
 
 
 @dataclass(slots=True)

@@ -14,14 +14,15 @@ from tui.sources import container_of
 __all__ = ["finder_for"]
 
 
-def finder_for(history: RunHistory, places: Places) -> FindHistory:
-    """A function that finds the runs that belong to `history`.
+def finder_for(text: str, history: RunHistory, places: Places) -> FindHistory:
+    """A function that finds the runs that belong to `history`, which `text` named.
 
     Runs of a file are looked for in its folder, or in the archive that the file is; others on the
     server or in the warehouse. A run that is nowhere is told on stderr and left out.
     """
+    is_file = bool(text) and (Path(text).exists() or Path(text.partition("!")[0]).exists())
     container = Path(container_of(history.origin.uri))
-    if places.address is None and container.exists():
+    if places.address is None and is_file and container.exists():
         return _InFiles(container).find
     return _InPlaces(places).find
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import click
 
 from replayer.alignment import (
     Comparison,
+    FindKnowledge,
     Side,
     Verdict,
     compare,
@@ -128,15 +130,25 @@ def _compared(left: Side, right: Side, tapes: tuple[Path, Path] | None) -> Compa
 
 def _side(text: str, places: Places, codec: CodecServer | None, *, is_followed: bool) -> Side:
     history = resolve_run(text, places)
+    know = _knowledge_in(places)
     if not is_followed:
-        return side_of(_decoded(history, codec))
-    find = finder_for(history, places)
+        return side_of(_decoded(history, codec), know=know)
+    find = finder_for(text, history, places)
 
     def find_decoded(key: RunKey) -> RunHistory | None:
         found = find(key)
         return None if found is None else _decoded(found, codec)
 
-    return side_of(_decoded(history, codec), find_decoded)
+    return side_of(_decoded(history, codec), find_decoded, know)
+
+
+def _knowledge_in(places: Places) -> FindKnowledge | None:
+    """What the spans in the warehouse tell, if there is one."""
+    if places.address is not None or not places.warehouse.exists():
+        return None
+    from analytics.run_knowledge import knowledge_of
+
+    return partial(knowledge_of, places.warehouse)
 
 
 def _decoded(history: RunHistory, codec: CodecServer | None) -> RunHistory:
