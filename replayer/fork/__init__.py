@@ -18,7 +18,7 @@ from replayer.fork.changes import (
     parse_signal,
 )
 from replayer.fork.errors import ForkError, ForkSpecError
-from replayer.fork.forking import Fork, fork_run
+from replayer.fork.forking import Fork, Forker, fork_run
 from replayer.fork.points import ForkPoint, point_of
 from replayer.fork.report import AnswerSource, ForkReport, ForkRow, StopReason
 from replayer.fork.request import ForkRequest
@@ -38,6 +38,7 @@ __all__ = [
     "ForkRequest",
     "ForkRow",
     "ForkSpecError",
+    "Forker",
     "ResetMessage",
     "ResetPreview",
     "ResetStep",

@@ -201,6 +201,10 @@ class Driver:
             if self._is_stopping:
                 return
             self._seen_tasks = self._ledger.task_ends
+            if self._has_timed_out():
+                # The worker was too slow: the server hands the task out again, to anybody.
+                self._gate.open(sticky=False)
+                continue
             if not self._pending_local():
                 break
             # Only kept alive for a local activity: the next task belongs to the same activation.
@@ -214,6 +218,10 @@ class Driver:
             self._stop(StopReason.TASK_FAILED, failure)
             return
         await self._take_in(recorded)
+
+    def _has_timed_out(self) -> bool:
+        end = self._ledger.last_task_end
+        return end is not None and end.HasField("workflow_task_timed_out_event_attributes")
 
     def _has_moved(self) -> bool:
         return self._is_stopping or self._ledger.task_ends > self._seen_tasks

@@ -42,6 +42,8 @@ from replayer.replaying import LoadError, PackedHistory, ReplayProfile, load_pro
 from tracer.model import run_from_events
 
 _LOCAL_SLOTS = 100
+_TASK_SECONDS = 120
+"""The longest that servers allow: a busy machine must not lose a workflow task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Done:
     document: bytes
     """The fork's history, as JSON."""
     report: ForkReport
+    is_clean: bool
+    """Nothing of the fork is left on the server: it may serve another one."""
 
 
 def run_job(job: Job) -> Done:
@@ -108,13 +112,15 @@ def _finished(
     events = stored_events(script, driver.trail, server.tail.ledger.events, mark)
     fork = run_from_events(script.history.key, events)
     report = report_of(script, point, changes, driver.trail, fork)
-    return Done(server.run_id, json_of(events), report)
+    return Done(server.run_id, json_of(events), report, server.is_clean)
 
 
 async def _connected(address: str, profile: ReplayProfile) -> Client:
     plugins = [plugin for plugin in profile.plugins if isinstance(plugin, ClientPlugin)]
     return await Client.connect(
         address,
+        # One of its own: forks keep the workflow ids of their recordings.
+        namespace=f"fork-{uuid.uuid4().hex[:8]}",
         data_converter=profile.data_converter,
         plugins=plugins,
         header_codec_behavior=profile.header_codec_behavior,
@@ -176,6 +182,7 @@ async def _start_request(
         header=a.header,
         memo=a.memo,
     )
+    request.workflow_task_timeout.FromSeconds(_TASK_SECONDS)
     if a.HasField("last_completion_result"):
         request.last_completion_result.CopyFrom(a.last_completion_result)
     if a.HasField("continued_failure"):

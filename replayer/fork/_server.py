@@ -139,6 +139,12 @@ class ForkServer:
         """Of the fork."""
         return self._execution.run_id
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left on the server that runs, or that holds its clock."""
+        ledger = self.tail.ledger
+        return ledger.closing is not None and not ledger.locks and not self._stand_ins
+
     async def start(self, request: StartWorkflowExecutionRequest) -> None:
         """Start the fork."""
         request.namespace = self._namespace

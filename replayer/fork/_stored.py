@@ -64,6 +64,7 @@ _DURATIONS = (
     "heartbeat_timeout",
     "workflow_execution_timeout",
     "workflow_run_timeout",
+    "workflow_task_timeout",
 )
 
 
@@ -180,6 +181,8 @@ class _Rewriter:
             event.event_group_markers.extend(plan.asked.command.event_group_markers)
         if kind in (StepKind.ACTIVITY, StepKind.CHILD_WORKFLOW):
             self._restore(a, plan)
+        elif kind is not StepKind.TIMER:
+            a.namespace = self._script.history.key.namespace
 
     def _restore(self, a: Any, plan: Plan) -> None:
         """Put back what was asked for, completed as the recorded server completed it."""
@@ -227,6 +230,9 @@ class _Rewriter:
 
     def _answer(self, event: HistoryEvent, plan: Plan) -> None:
         """An event that answers a step, or that an attempt of it began."""
+        a: Any = attributes_of(event)
+        if "namespace" in a.DESCRIPTOR.fields_by_name:
+            a.namespace = self._script.history.key.namespace
         kind = event.event_type
         if kind == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             self._attempt(event, plan)

@@ -86,11 +86,13 @@ class Helm:
         self.patched: list[str] = []
         """Patch ids that the code took."""
         self._children: dict[int, str] = {}
+        self._namespace = ""
         self.resolutions: dict[tuple[str, int], Callable[[Any], None]] = {}
         """By job and number: puts the recorded answer into a job."""
 
     def details(self, det: WorkflowInstanceDetails) -> WorkflowInstanceDetails:
         """The details of the recorded run, as far as workflow code can see them."""
+        self._namespace = det.info.namespace
         a = self._script.started.workflow_execution_started_event_attributes
         key = self._script.history.key
         seed_id = a.original_execution_run_id or key.run_id
@@ -105,6 +107,7 @@ class Helm:
             first_execution_run_id=a.first_execution_run_id or key.run_id,
             original_execution_run_id=seed_id,
             execution_timeout=_duration(a, "workflow_execution_timeout"),
+            task_timeout=_duration(a, "workflow_task_timeout") or det.info.task_timeout,
             run_timeout=_duration(a, "workflow_run_timeout"),
             retry_policy=SdkRetryPolicy.from_proto(a.retry_policy)
             if a.HasField("retry_policy")
@@ -142,7 +145,7 @@ class Helm:
             self.asked.append(asked)
             if asked.is_edited:
                 _set_input(command, asked.input)
-            _neutralise(name, command)
+            _neutralise(name, command, self._namespace)
 
     def _give_up(self, seq: int) -> None:
         for asked in self.asked:
@@ -286,7 +289,7 @@ def _set_input(command: Any, payloads: tuple[Payload, ...]) -> None:
     getattr(target, field).extend(payloads)
 
 
-def _neutralise(name: str, command: Any) -> None:
+def _neutralise(name: str, command: Any, namespace: str) -> None:
     match name:
         case "schedule_activity":
             a = command.schedule_activity
@@ -301,7 +304,13 @@ def _neutralise(name: str, command: Any) -> None:
                 a.ClearField(field)
             a.cron_schedule = ""
             a.ClearField("search_attributes")
-            a.namespace = ""
+            a.namespace = namespace
+        case "signal_external_workflow_execution":
+            if command.signal_external_workflow_execution.HasField("workflow_execution"):
+                command.signal_external_workflow_execution.workflow_execution.namespace = namespace
+        case "request_cancel_external_workflow_execution":
+            a = command.request_cancel_external_workflow_execution
+            a.workflow_execution.namespace = namespace
         case "schedule_local_activity":
             a = command.schedule_local_activity
             a.ClearField("schedule_to_start_timeout")

@@ -128,7 +128,7 @@ def parse_set(text: str) -> SetValue:
     head = path.replace("[", ".", 1).partition(".")[0]
     if not equals or head not in list(Root):
         raise ForkSpecError(
-            f"{text!r} is not PATH=JSON: a path starts with one of {', '.join(Root)}, as in "
+            f"{text[:200]!r} is not PATH=JSON: a path starts with one of {', '.join(Root)}, as in "
             "output.confidence=0.99"
         )
     return SetValue(Root(head), parse_parts(path[len(head) :], path), _json(value, text))
@@ -142,7 +142,9 @@ def parse_signal(text: str) -> SendSignal:
     """
     name, equals, value = text.partition("=")
     if not name.strip():
-        raise ForkSpecError(f"{text!r} names no signal: expected NAME=JSON, as in approve=true")
+        raise ForkSpecError(
+            f"{text[:200]!r} names no signal: expected NAME=JSON, as in approve=true"
+        )
     return SendSignal(name.strip(), (_json(value, text),) if equals else ())
 
 
@@ -154,7 +156,7 @@ def parse_fail(text: str) -> FailStep:
     """
     kind, _, message = text.partition(":")
     if not kind.strip():
-        raise ForkSpecError(f"{text!r} names no failure: expected TYPE[:message]")
+        raise ForkSpecError(f"{text[:200]!r} names no failure: expected TYPE[:message]")
     return FailStep(kind.strip(), message.strip() or "made to fail by this fork")
 
 

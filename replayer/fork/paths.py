@@ -26,6 +26,8 @@ _PART = re.compile(
     re.VERBOSE,
 )
 _LISTED = 8
+_SHOWN = 80
+"""Characters of a path that a message quotes."""
 _MAX_PARTS = 64
 """Deeper paths exist only to hurt."""
 
@@ -46,8 +48,8 @@ def parse_parts(text: str, whole: str) -> tuple[Part, ...]:
         match = _PART.match(text, at)
         if match is None or len(parts) == _MAX_PARTS:
             raise ForkSpecError(
-                f"{whole!r} is no path: cannot read it from {text[at : at + 20]!r} on; expected "
-                'ROOT.name, ROOT[0] or ROOT["name"]'
+                f"{whole[:_SHOWN]!r} is no path: cannot read it from {text[at : at + 20]!r} on; "
+                'expected ROOT.name, ROOT[0] or ROOT["name"]'
             )
         parts.append(_part(match, whole))
         at = match.end()
@@ -62,7 +64,9 @@ def _part(match: re.Match[str], whole: str) -> Part:
     try:
         return str(json.loads(match["quoted"]))
     except ValueError:
-        raise ForkSpecError(f"{whole!r} is no path: {match['quoted']} is not a string") from None
+        raise ForkSpecError(
+            f"{whole[:_SHOWN]!r} is no path: {match['quoted']} is not a string"
+        ) from None
 
 
 def text_of_parts(parts: Sequence[Part]) -> str:

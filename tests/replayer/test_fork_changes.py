@@ -12,10 +12,10 @@ from replayer.fork import (
     AnswerSource,
     Changes,
     Fork,
+    Forker,
     ForkRequest,
     ForkSpecError,
     StopReason,
-    fork_run,
     parse_fail,
     parse_set,
     parse_signal,
@@ -41,7 +41,14 @@ async def review(temporal_address: str) -> AsyncIterator[RunHistory]:
         yield await history_of(client, handle)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def forker() -> AsyncIterator[Forker]:
+    async with Forker() as forker:
+        yield forker
+
+
 async def forked(
+    forker: Forker,
     review: RunHistory,
     *sets: str,
     at: str | None = None,
@@ -56,7 +63,7 @@ async def forked(
         tuple(map(parse_signal, signals)),
         parse_fail(fail) if fail else None,
     )
-    return await fork_run(review, ForkRequest(CODE, at, changes, **options))
+    return await forker.fork(review, ForkRequest(CODE, at, changes, **options))
 
 
 def told(fork: Fork) -> list[tuple[str, str, str]]:
@@ -69,8 +76,11 @@ def stubs(folder: Path, **answers: Any) -> Path:
     return path
 
 
-async def test_more_confidence_takes_the_other_branch(review: RunHistory, tmp_path: Path) -> None:
+async def test_more_confidence_takes_the_other_branch(
+    forker: Forker, review: RunHistory, tmp_path: Path
+) -> None:
     fork = await forked(
+        forker,
         review,
         "output.confidence=0.99",
         at="classify",
@@ -86,8 +96,10 @@ async def test_more_confidence_takes_the_other_branch(review: RunHistory, tmp_pa
     assert not run.signals
 
 
-async def test_a_step_that_nobody_can_answer_stops_the_fork(review: RunHistory) -> None:
-    fork = await forked(review, "output.confidence=0.99", at="classify")
+async def test_a_step_that_nobody_can_answer_stops_the_fork(
+    forker: Forker, review: RunHistory
+) -> None:
+    fork = await forked(forker, review, "output.confidence=0.99", at="classify")
     assert fork.report.stopped is StopReason.UNANSWERED
     assert not fork.report.is_whole
     [row] = fork.report.unanswered
@@ -95,8 +107,8 @@ async def test_a_step_that_nobody_can_answer_stops_the_fork(review: RunHistory) 
     assert fork.report.status == model_of(fork.history).status == "RUNNING"
 
 
-async def test_another_signal(review: RunHistory) -> None:
-    fork = await forked(review, 'signal="no"', at="approve")
+async def test_another_signal(forker: Forker, review: RunHistory) -> None:
+    fork = await forked(forker, review, 'signal="no"', at="approve")
     assert [row[:2] for row in told(fork)] == [
         ("classify", "recorded"),
         ("1", "clock"),
@@ -105,15 +117,15 @@ async def test_another_signal(review: RunHistory) -> None:
     ]
 
 
-async def test_a_signal_that_was_never_sent(review: RunHistory) -> None:
-    fork = await forked(review, at="classify", signals=('approve="no"',))
+async def test_a_signal_that_was_never_sent(forker: Forker, review: RunHistory) -> None:
+    fork = await forked(forker, review, at="classify", signals=('approve="no"',))
     answers = {row.name: row.answer for row in fork.report.rows}
     assert answers["file_away"] is AnswerSource.UNANSWERED
     assert [data_of(signal.input) for signal in model_of(fork.history).signals] == [[b'"no"']]
 
 
-async def test_another_input(review: RunHistory) -> None:
-    fork = await forked(review, "input.sure=0.5")
+async def test_another_input(forker: Forker, review: RunHistory) -> None:
+    fork = await forked(forker, review, "input.sure=0.5")
     assert told(fork)[0] == ("classify", "recorded", "completed")
     # It asks for the same publication, only without waiting for Ann.
     assert told(fork)[-1] == ("publish", "recorded", "completed")
@@ -121,20 +133,22 @@ async def test_another_input(review: RunHistory) -> None:
     assert not model_of(fork.history).signals
 
 
-async def test_another_model_has_no_recorded_answer(review: RunHistory, tmp_path: Path) -> None:
-    fork = await forked(review, model="large-2", at="classify")
+async def test_another_model_has_no_recorded_answer(
+    forker: Forker, review: RunHistory, tmp_path: Path
+) -> None:
+    fork = await forked(forker, review, model="large-2", at="classify")
     assert told(fork) == [("classify", "unanswered", "open")]
     assert fork.report.unanswered[0].input == '{"model": "large-2", "text": "a contract"}'
     found = {"label": "contract", "confidence": 0.95, "model": "large-2"}
     path = stubs(tmp_path, classify={"result": found}, publish={"result": "ok"})
-    fork = await forked(review, model="large-2", at="classify", stub=path)
+    fork = await forked(forker, review, model="large-2", at="classify", stub=path)
     assert told(fork) == [("classify", "stubbed", "completed"), ("publish", "stubbed", "completed")]
     [step, _] = model_of(fork.history).steps
     assert json.loads(data_of(step.input)[0])["model"] == "large-2"
 
 
-async def test_a_step_that_fails(review: RunHistory) -> None:
-    fork = await forked(review, at="publish", fail="Outage:the press is down")
+async def test_a_step_that_fails(forker: Forker, review: RunHistory) -> None:
+    fork = await forked(forker, review, at="publish", fail="Outage:the press is down")
     run = model_of(fork.history)
     assert run.status == fork.report.status == "FAILED"
     assert run.failure is not None
@@ -142,22 +156,25 @@ async def test_a_step_that_fails(review: RunHistory) -> None:
     assert told(fork)[-1] == ("publish", "changed", "failed")
 
 
-async def test_stubs_fail_and_take_turns(review: RunHistory, tmp_path: Path) -> None:
+async def test_stubs_fail_and_take_turns(
+    forker: Forker, review: RunHistory, tmp_path: Path
+) -> None:
     failure = {"failure": {"type": "Outage", "message": "gone"}}
     path = stubs(tmp_path, publish=[failure, {"result": "never"}])
-    fork = await forked(review, "output.confidence=1", at="classify", stub=path)
+    fork = await forked(forker, review, "output.confidence=1", at="classify", stub=path)
     assert fork.report.status == "FAILED"
 
 
-async def test_stubs_in_python(review: RunHistory, tmp_path: Path) -> None:
+async def test_stubs_in_python(forker: Forker, review: RunHistory, tmp_path: Path) -> None:
     path = tmp_path / "stubs.py"
     path.write_text("STUBS = {'publish': lambda label, confidence: f'{label}/{confidence}'}\n")
-    fork = await forked(review, "output.confidence=1", at="classify", stub=path)
+    fork = await forked(forker, review, "output.confidence=1", at="classify", stub=path)
     assert data_of(model_of(fork.history).result) == [b'"contract/1"']
 
 
-async def test_real_activities(review: RunHistory) -> None:
+async def test_real_activities(forker: Forker, review: RunHistory) -> None:
     fork = await forked(
+        forker,
         review,
         "output.confidence=0.95",
         at="classify",
@@ -167,9 +184,9 @@ async def test_real_activities(review: RunHistory) -> None:
     assert data_of(model_of(fork.history).result) == [b'"contract published at 0.95"']
 
 
-async def test_timers_cost_nothing(review: RunHistory) -> None:
+async def test_timers_cost_nothing(forker: Forker, review: RunHistory) -> None:
     """Three days pass where nobody approves."""
-    fork = await forked(review, 'signal="no"', at="approve")
+    fork = await forked(forker, review, 'signal="no"', at="approve")
     assert fork.report.rows
     open_review = RunHistory(
         review.key,
@@ -178,9 +195,9 @@ async def test_timers_cost_nothing(review: RunHistory) -> None:
         tuple(e for e in review.events if e.event_id <= _before_the_signal(review)),
         b"",
     )
-    fork = await forked(open_review)
+    fork = await forked(forker, open_review)
     assert fork.report.stopped is StopReason.RECORDING_ENDS
-    fork = await forked(open_review, "output.confidence=0.71", at="classify")
+    fork = await forked(forker, open_review, "output.confidence=0.71", at="classify")
     run = model_of(fork.history)
     timer = next(step for step in run.steps if step.kind == "timer")
     assert timer.closed_at is not None
@@ -207,12 +224,14 @@ def _before_the_signal(review: RunHistory) -> int:
     ],
 )
 async def test_what_does_not_fit_is_refused(
-    review: RunHistory, sets: tuple[str, ...], options: dict[str, Any], message: str
+    forker: Forker, review: RunHistory, sets: tuple[str, ...], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ForkSpecError, match=message):
-        await forked(review, *sets, **options)
+        await forked(forker, review, *sets, **options)
 
 
-async def test_a_path_that_leads_nowhere_says_what_is_there(review: RunHistory) -> None:
+async def test_a_path_that_leads_nowhere_says_what_is_there(
+    forker: Forker, review: RunHistory
+) -> None:
     with pytest.raises(ForkSpecError, match=r"the run's input has no \.shure: it has sure, text"):
-        await forked(review, "input.shure=1")
+        await forked(forker, review, "input.shure=1")

@@ -21,7 +21,7 @@ from examples.scenario import Scenario, run_side_by_side
 from examples.support_triage import scenarios as triage
 from examples.support_triage import worker as triage_worker
 from replayer.alignment import EntryKind, Verdict, compare, side_of
-from replayer.fork import Changes, ForkRequest, StopReason, fork_run, parse_set
+from replayer.fork import Changes, Forker, ForkRequest, StopReason, parse_set
 from replayer.history import RunHistory, from_server
 from tests.replayer.fork_lab import data_of, differences, model_of
 
@@ -77,10 +77,18 @@ async def recordings(temporal_address: str) -> AsyncIterator[Recordings]:
     yield found
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def forker() -> AsyncIterator[Forker]:
+    async with Forker() as forker:
+        yield forker
+
+
 @pytest.mark.parametrize("name", NAMES)
-async def test_an_unchanged_fork_is_the_run(recordings: Recordings, name: str) -> None:
+async def test_an_unchanged_fork_is_the_run(
+    recordings: Recordings, forker: Forker, name: str
+) -> None:
     recording = recordings[name]
-    fork = await fork_run(recording, ForkRequest(CODE[name.partition("-")[0]]))
+    fork = await forker.fork(recording, ForkRequest(CODE[name.partition("-")[0]]))
     assert differences(fork.history, recording) == []
     assert fork.report.parted_at == ""
     assert not compare(side_of(recording), side_of(fork.history)).differs
@@ -91,17 +99,20 @@ async def test_an_unchanged_fork_is_the_run(recordings: Recordings, name: str) -
     assert fork.report.stopped is expected.get(name, StopReason.CLOSED)
 
 
-async def test_unchanged_forks_of_children_are_the_children(recordings: Recordings) -> None:
+async def test_unchanged_forks_of_children_are_the_children(
+    recordings: Recordings, forker: Forker
+) -> None:
     for step in model_of(recordings["cargo-carrier-refuses"]).steps:
-        fork = await fork_run(recordings[step.id], ForkRequest(CODE["cargo"]))
+        fork = await forker.fork(recordings[step.id], ForkRequest(CODE["cargo"]))
         assert differences(fork.history, recordings[step.id]) == []
 
 
 async def test_kyc_with_a_higher_confidence_takes_the_other_branch(
-    recordings: Recordings, tmp_path: Path
+    recordings: Recordings, forker: Forker, tmp_path: Path
 ) -> None:
     """A passport that is hardly readable needs a person; one that is read well does not."""
     doubtful = await forked(
+        forker,
         recordings["kyc-auto-approved"],
         tmp_path,
         "output.confidence=0.5",
@@ -112,6 +123,7 @@ async def test_kyc_with_a_higher_confidence_takes_the_other_branch(
     )
     assert json.loads(data_of(model_of(doubtful).result)[0])["outcome"] == "expired"
     sure = await forked(
+        forker,
         doubtful,
         tmp_path,
         "output.confidence=0.99",
@@ -143,11 +155,11 @@ async def test_kyc_with_a_higher_confidence_takes_the_other_branch(
 
 
 async def forked(
-    recording: RunHistory, folder: Path, change: str, *, at: str, **stubs: Any
+    forker: Forker, recording: RunHistory, folder: Path, change: str, *, at: str, **stubs: Any
 ) -> RunHistory:
     path = folder / "stubs.json"
     path.write_text(json.dumps(stubs))
     request = ForkRequest(CODE["kyc"], at, Changes((parse_set(change),)), stub=path)
-    fork = await fork_run(recording, request)
+    fork = await forker.fork(recording, request)
     assert fork.report.stopped is StopReason.CLOSED, fork.report
     return fork.history
