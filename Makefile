@@ -38,7 +38,8 @@ test-fast: setup
 OLDEST := temporalio==1.29.0 nexus-rpc==1.4.0
 OLDEST_TESTS := tests/tracer/test_live.py tests/tracer/test_exactly_once.py \
   tests/tracer/test_exactly_once_clients.py tests/tracer/test_exactly_once_examples.py \
-  tests/tracer/test_command_stream.py tests/tracer/test_told.py
+  tests/tracer/test_command_stream.py tests/tracer/test_told.py tests/tracer/test_forms.py \
+  tests/tracer/test_attempts_before.py tests/tracer/test_harm.py
 
 .oldest/installed: Makefile | setup
 	@rm -rf .oldest

@@ -240,7 +240,7 @@ def assert_whole(telescope: Telescope, run_id: str) -> None:
     """The run has a trace of its own, in which nothing is missing."""
     spans = {span_id(s): s for s in telescope.spans()}
     kinds = {str(attribute(s, Attribute.SPAN_KIND)) for s in spans.values()}
-    assert kinds == {"run", "step", "attempt", "workflow"}
+    assert kinds == {"run", "branch", "step", "attempt", "workflow"}
     assert {s.context.trace_id for s in spans.values() if s.context} == {derived_trace_id(run_id)}
     parents = {f"{s.parent.span_id:016x}" for s in spans.values() if s.parent}
     assert parents <= spans.keys()
@@ -256,6 +256,8 @@ async def test_metrics_lead_to_spans(temporal_address: str, telescope: Telescope
         "retrospan.runs": "workflow Child",
         "retrospan.run.duration": "workflow Child",
         "retrospan.step.duration": "step ok",
+        "retrospan.payload.bytes": "step ok",
+        "retrospan.branches": "branch Child.run",
         "retrospan.attempts": "attempt ok",
         "retrospan.step.queue_time": "attempt ok",
     }
