@@ -13,7 +13,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Dashboard, DashboardCursorSync, Panel
 
-from dashboards import _fleet_health, _fleet_runs, _fleet_steps
+from dashboards import _fleet_health, _fleet_limits, _fleet_runs, _fleet_steps
 from dashboards.selection import explore, variables
 from tracer.names import SpanKind
 
@@ -29,7 +29,8 @@ def fleet() -> Dashboard:
         dashboard.Dashboard("Retrospan: Fleet")
         .uid(UID)
         .description(
-            "Runs, steps, attempts, queues and waits of Temporal workflows that Retrospan traces."
+            "Runs, steps, attempts, branches, waits and limits of Temporal workflows that Retrospan"
+            " traces."
         )
         .tags(["retrospan", "temporal"])
         .time("now-6h", "now")
@@ -54,6 +55,8 @@ def _rows() -> list[tuple[str, Sequence[Builder[Panel]]]]:
         ("Steps", _fleet_steps.step_panels()),
         ("Attempts", _fleet_steps.attempt_panels()),
         ("Queues and waits", _fleet_health.wait_panels()),
+        ("Branches", _fleet_limits.branch_panels()),
+        ("Limits", _fleet_limits.limit_panels()),
         ("Workflow tasks and the tracer", _fleet_health.health_panels()),
         ("Traces", _fleet_health.trace_panels()),
     ]

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tracer.names import Attribute, Metric
+from tracer.names import Attribute, Instrument, Metric
 
 __all__ = [
     "RANGE_WINDOW",
@@ -26,11 +26,13 @@ __all__ = [
     "is_histogram",
     "label_name",
     "legend",
+    "lowest",
     "matches",
     "mean",
     "metric_name",
     "none_of",
     "per_minute",
+    "per_second",
     "quantile",
     "share",
     "total",
@@ -78,8 +80,8 @@ def matches(attribute: Attribute, variable: str) -> Matcher:
 
 
 def is_histogram(metric: Metric) -> bool:
-    """Whether the tracer records it as a histogram: what has a unit is measured, not counted."""
-    return not _is_annotation(metric.unit)
+    """Whether the tracer records it as a histogram."""
+    return metric.instrument is Instrument.HISTOGRAM
 
 
 def metric_name(metric: Metric) -> str:
@@ -88,13 +90,15 @@ def metric_name(metric: Metric) -> str:
     Raises:
         ValueError: The unit has no suffix in Prometheus that is known here.
     """
-    suffix = "_total" if _is_annotation(metric.unit) else _UNIT_SUFFIXES.get(metric.unit)
+    suffix = "" if _is_annotation(metric.unit) else _UNIT_SUFFIXES.get(metric.unit)
     if suffix is None:
         raise ValueError(
             f"metric {metric.name}: unit {metric.unit!r} has no known Prometheus suffix; "
             f"known are {', '.join(_UNIT_SUFFIXES)} and {{annotations}}"
         )
-    return _NOT_IN_A_NAME.sub("_", metric.name) + suffix
+    name = _NOT_IN_A_NAME.sub("_", metric.name)
+    # A unit that the name ends with is not said twice.
+    return name.removesuffix(suffix) + suffix + _by_instrument(metric)
 
 
 def label_name(metric: Metric, attribute: Attribute) -> str:
@@ -120,6 +124,23 @@ def per_minute(metric: Metric, *, by: Sequence[Attribute] = (), where: Sequence[
     """How often a minute a counter counts, or a histogram records."""
     series = _counting_series(metric, where)
     return f"60 * {_sum(metric, by)} (rate({series}[{RATE_WINDOW}]))"
+
+
+def per_second(metric: Metric, *, by: Sequence[Attribute] = (), where: Sequence[Matcher]) -> str:
+    """How fast a counter grows, in the unit of the metric."""
+    return f"{_sum(metric, by)} (rate({_counting_series(metric, where)}[{RATE_WINDOW}]))"
+
+
+def lowest(metric: Metric, *, by: Sequence[Attribute], where: Sequence[Matcher]) -> str:
+    """The lowest value of a gauge, wherever it was read.
+
+    Raises:
+        ValueError: The metric is no gauge.
+    """
+    if metric.instrument is not Instrument.GAUGE:
+        raise ValueError(f"metric {metric.name} is a {metric.instrument}, this query needs a gauge")
+    labels = ", ".join(label_name(metric, attribute) for attribute in by)
+    return f"min by ({labels}) ({_series(metric, '', where)})"
 
 
 def total(metric: Metric, *, by: Sequence[Attribute] = (), where: Sequence[Matcher]) -> str:
@@ -171,6 +192,12 @@ def mean(
     return f"{sum_by} (rate({sums}[{window}])) / ({sum_by} (rate({counts}[{window}])) > 0)"
 
 
+def _by_instrument(metric: Metric) -> str:
+    if metric.instrument is Instrument.COUNTER:
+        return "_total"
+    return "_ratio" if metric.instrument is Instrument.GAUGE and metric.unit == "1" else ""
+
+
 def _is_annotation(unit: str) -> bool:
     return unit.startswith("{") and unit.endswith("}")
 
@@ -178,7 +205,7 @@ def _is_annotation(unit: str) -> bool:
 def _require_histogram(metric: Metric) -> None:
     if not is_histogram(metric):
         raise ValueError(
-            f"metric {metric.name} is a counter (unit {metric.unit}), this query needs a histogram"
+            f"metric {metric.name} is a {metric.instrument}, this query needs a histogram"
         )
 
 

@@ -326,6 +326,14 @@ class GenAI(StrEnum):
     MCP_SESSION_ID = "mcp.session.id"
 
 
+class Instrument(StrEnum):
+    """How a metric is recorded."""
+
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    GAUGE = "gauge"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A metric: what it counts or measures, and by which low-cardinality attributes."""
@@ -335,10 +343,19 @@ class Metric:
     """In UCUM, as OpenTelemetry asks."""
     brief: str
     attributes: tuple[str, ...]
+    instrument: Instrument | None = None
+    """Left out, a counter if the unit is an annotation such as `{run}`, else a histogram."""
 
     def __post_init__(self) -> None:
-        """Make plain text of the attributes: exporters that check types take no subclass."""
+        """Settle the instrument, and make plain text of the attributes.
+
+        Exporters that check types take no subclass of `str`.
+        """
         object.__setattr__(self, "attributes", tuple(map(str, self.attributes)))
+        if self.instrument is None:
+            is_counter = self.unit.startswith("{")
+            by_unit = Instrument.COUNTER if is_counter else Instrument.HISTOGRAM
+            object.__setattr__(self, "instrument", by_unit)
 
 
 RUNS: Final = Metric(
@@ -408,12 +425,14 @@ PAYLOAD_BYTES: Final = Metric(
         Attribute.STEP_KIND,
         Attribute.STEP_NAME,
     ),
+    Instrument.COUNTER,
 )
 ACTIVATION_CPU_TIME: Final = Metric(
     "retrospan.activation.cpu_time",
     "s",
     "CPU time of workflow code; replays are left out.",
     (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE),
+    Instrument.COUNTER,
 )
 ACTIVATIONS: Final = Metric(
     "retrospan.activations",
@@ -426,6 +445,7 @@ HEADROOM: Final = Metric(
     "1",
     "The least that any step, run or activation had left of a limit in the last minute or two.",
     (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE, Attribute.LIMIT_NAME),
+    Instrument.GAUGE,
 )
 BRANCHES: Final = Metric(
     "retrospan.branches",

@@ -20,7 +20,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
 from tracer import names
 from tracer._guard import Guard
-from tracer._meters import Meters
+from tracer._meters import Measured, Meters
 from tracer.model.words import Outcome, RunStatus, StepKind, TaskFailureKind, WokenBy
 from tracer.names import Attribute as A
 from tracer.names import SpanKind
@@ -157,6 +157,7 @@ def _emit(endpoint: str) -> None:
     for half in halves:
         for record in half:
             meters.observe(record)
+        meters.observe_activation(Measured(("default", "Cargo"), 0.2, 0.1, 100, 10_000))
         assert provider.force_flush()
         # Samples of one second are one sample to the store.
         time.sleep(1.1)
@@ -172,13 +173,25 @@ def _records(failed: int, completed: int) -> Iterator[SpanRecord]:
         error: dict[A, Value] = (
             {A.ERROR_TYPE: "RateLimited", A.FAILURE_FINGERPRINT: "f00d"} if is_failed else {}
         )
-        step: dict[A, Value] = {A.STEP_KIND: StepKind.ACTIVITY.value, A.STEP_NAME: "declare"}
+        step: dict[A, Value] = {
+            A.STEP_KIND: StepKind.ACTIVITY.value,
+            A.STEP_NAME: "declare",
+            A.INPUT_BYTES: 1_000,
+        }
+        branch: dict[A, Value] = {
+            A.CODE_FUNCTION: "Cargo.run",
+            A.CODE_LINE: 12,
+            A.BRANCH_KIND: "if",
+            A.DECISION_NAME: "fragile",
+            A.BRANCH_OUTCOME: str(is_failed).lower(),
+        }
         queue: dict[A, Value] = {A.TASK_QUEUE: "cargo", A.QUEUE_SECONDS: 0.4}
         wait: dict[A, Value] = {A.WOKEN_BY: WokenBy.UPDATE.value, A.IS_HUMAN_WAIT: True}
         yield _record(SpanKind.WORKFLOW, 90, {A.WORKFLOW_STATUS: status.value})
         yield _record(SpanKind.STEP, 7, outcome | step)
         yield _record(SpanKind.ATTEMPT, 2, outcome | error | queue | {A.ACTIVITY_TYPE: "declare"})
         yield _record(SpanKind.WAIT, 4000, wait)
+        yield _record(SpanKind.BRANCH, 0, branch)
         kind: dict[A, Value] = {A.TASK_FAILURE_KIND: TaskFailureKind.NONDETERMINISM.value}
         yield _record(SpanKind.TASK_FAILURE, 1, kind)
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import Histogram, InMemoryMetricReader, Sum
+from opentelemetry.sdk.metrics.export import Gauge, Histogram, InMemoryMetricReader, Sum
 
 from dashboards.promql import (
     any_of,
-    is_histogram,
     label_name,
+    lowest,
     matches,
     mean,
     metric_name,
@@ -23,8 +23,8 @@ from dashboards.promql import (
 )
 from tracer import names
 from tracer._guard import Guard
-from tracer._meters import Meters
-from tracer.names import Attribute, Metric, SpanKind
+from tracer._meters import Measured, Meters
+from tracer.names import Attribute, Instrument, Metric, SpanKind
 from tracer.spans import SpanRecord, Value
 
 
@@ -41,6 +41,8 @@ class _NoLosses:
         (names.RUNS, "retrospan_runs_total"),
         (names.RUN_DURATION, "retrospan_run_duration_seconds"),
         (names.QUEUE_TIME, "retrospan_step_queue_time_seconds"),
+        (names.PAYLOAD_BYTES, "retrospan_payload_bytes_total"),
+        (names.HEADROOM, "retrospan_limit_headroom_ratio"),
         (Metric("a.llm.cost", "USD", "", ()), "a_llm_cost_USD"),
     ],
 )
@@ -62,6 +64,11 @@ def test_a_label_that_the_metric_lacks_is_refused() -> None:
         total(names.DROPPED_SPANS, where=[matches(Attribute.NAMESPACE, "namespace")])
 
 
+def test_the_lowest_of_a_counter_is_refused() -> None:
+    with pytest.raises(ValueError, match="is a counter"):
+        lowest(names.RUNS, by=(), where=())
+
+
 @pytest.mark.parametrize("build", [mean, lambda *a, **k: quantile(0.5, *a, **k)])
 def test_a_quantile_of_a_counter_is_refused(build: object) -> None:
     assert callable(build)
@@ -74,15 +81,24 @@ def _record(kind: SpanKind) -> SpanRecord:
         str(attribute): "x" for metric in names.METRICS for attribute in metric.attributes
     }
     attributes[str(Attribute.QUEUE_SECONDS)] = 0.5
+    attributes[str(Attribute.INPUT_BYTES)] = 100
     return SpanRecord(1, 1, None, kind, "name", 0, 1_000_000_000, False, "", attributes)
 
 
-def test_the_tracer_measures_what_is_called_a_histogram_and_counts_the_rest() -> None:
+_RECORDED_AS = {
+    Instrument.COUNTER: Sum,
+    Instrument.HISTOGRAM: Histogram,
+    Instrument.GAUGE: Gauge,
+}
+
+
+def test_the_tracer_records_each_metric_with_the_instrument_that_its_name_has() -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     meters = Meters(provider.get_meter(names.TRACER_NAME), _NoLosses())
     for kind in SpanKind:
         meters.observe(_record(kind))
+    meters.observe_activation(Measured(("default", "Cargo"), 0.2, 0.1, 100, 10_000))
     data = reader.get_metrics_data()
     assert data is not None
     kinds = {
@@ -94,7 +110,7 @@ def test_the_tracer_measures_what_is_called_a_histogram_and_counts_the_rest() ->
     provider.shutdown()
     # The exporter's queue, not the meters, counts what it lost.
     measured = [metric for metric in names.METRICS if metric is not names.LOST_SPANS]
-    assert kinds == {metric.name: Histogram if is_histogram(metric) else Sum for metric in measured}
+    assert kinds == {m.name: _RECORDED_AS[m.instrument] for m in measured if m.instrument}
 
 
 _metrics = st.sampled_from([metric for metric in names.METRICS if metric.attributes])
