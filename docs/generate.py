@@ -48,7 +48,7 @@ def tracer_page() -> str:
         "## Metrics",
         "",
         *_table(
-            ("metric", "unit", "what", "by"), map(_metric, (*names.METRICS, *names.GENAI_METRICS))
+            ("metric", "as", "unit", "what", "by"), map(_metric, (*names.METRICS, *names.GENAI_METRICS))
         ),
     ]
     return "\n".join(lines) + "\n"
@@ -130,9 +130,9 @@ def _by_convention(name: str) -> str:
     raise ValueError(f"{name} has no docstring in {names.__name__}")
 
 
-def _metric(metric: names.Metric) -> tuple[str, str, str, str]:
+def _metric(metric: names.Metric) -> tuple[str, str, str, str, str]:
     by = ", ".join(_code(attribute) for attribute in metric.attributes)
-    return _code(metric.name), _code(metric.unit), metric.brief, by
+    return _code(metric.name), str(metric.instrument), _code(metric.unit), metric.brief, by
 
 
 def _code(text: str) -> str:

@@ -330,8 +330,11 @@ class Instrument(StrEnum):
     """How a metric is recorded."""
 
     COUNTER = "counter"
+    """A sum that only grows."""
     HISTOGRAM = "histogram"
+    """A distribution."""
     GAUGE = "gauge"
+    """The present value."""
 
 
 @dataclass(frozen=True, slots=True)
