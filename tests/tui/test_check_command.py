@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,7 +21,8 @@ from temporalio.worker import Worker
 
 from replayer.history import RunHistory, from_server
 from tests.replayer.check_workflows import Order, charge
-from tests.tui.process import command, environment, retrospan
+from tests.tui.process import command, environment
+from tui.cli import main
 
 SOURCE = """
 import asyncio
@@ -69,6 +71,33 @@ def folder(order: RunHistory, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+type Retrospan = Callable[..., Done]
+
+
+@pytest.fixture
+def retrospan(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Retrospan:
+    """The command in this process; what replays runs in children anyway."""
+
+    def run(*arguments: str | Path, cwd: Path, **extra: str) -> Done:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd)
+            for name, value in extra.items():
+                patch.setenv(name, value)
+            code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
+
+
 def write(history: RunHistory, file: Path) -> None:
     file.write_text(json_format.MessageToJson(History(events=history.events)))
 
@@ -77,13 +106,15 @@ def rows(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_code_that_fits(folder: Path) -> None:
+def test_code_that_fits(retrospan: Retrospan, folder: Path) -> None:
     done = retrospan("check", "histories", "--workflow", "shop:Order", "--strict", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "1 run checked; 0 failed\n")
     assert done.stdout.startswith("ok       Order check-command-")
 
 
-def test_code_that_does_not_fit_is_explained_in_80_columns(folder: Path) -> None:
+def test_code_that_does_not_fit_is_explained_in_80_columns(
+    retrospan: Retrospan, folder: Path
+) -> None:
     junit = folder / "junit.xml"
     arguments = ("check", "histories", "--workflow", "changed.py:Order", "--junit", junit)
     done = retrospan(*arguments, cwd=folder, COLUMNS="80")
@@ -102,7 +133,7 @@ def test_code_that_does_not_fit_is_explained_in_80_columns(folder: Path) -> None
     assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
 
 
-def test_json_has_everything(folder: Path) -> None:
+def test_json_has_everything(retrospan: Retrospan, folder: Path) -> None:
     done = retrospan("check", "histories", "--workflow", "changed", "--json", cwd=folder)
     assert done.returncode == 1
     [row] = rows(done.stdout)
@@ -114,7 +145,7 @@ def test_json_has_everything(folder: Path) -> None:
     assert explanation["stack"][-1]["line"] == 16
 
 
-def test_strict(folder: Path) -> None:
+def test_strict(retrospan: Retrospan, folder: Path) -> None:
     arguments = ("check", "histories", "--workflow", "argument:Order")
     assert retrospan(*arguments, cwd=folder).returncode == 0
     done = retrospan(*arguments, "--strict", cwd=folder)
@@ -135,7 +166,7 @@ def test_strict(folder: Path) -> None:
     ],
 )
 def test_what_is_said_of_a_wrong_command(
-    folder: Path, arguments: tuple[str, ...], code: int, said: str
+    retrospan: Retrospan, folder: Path, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     done = retrospan("check", *arguments, cwd=folder)
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
@@ -143,7 +174,9 @@ def test_what_is_said_of_a_wrong_command(
 
 
 @pytest.mark.slow
-def test_runs_of_a_server(folder: Path, order: RunHistory, temporal_address: str) -> None:
+def test_runs_of_a_server(
+    retrospan: Retrospan, folder: Path, order: RunHistory, temporal_address: str
+) -> None:
     server = ("--address", temporal_address, "--workflow", "shop:Order", "--json")
     [row] = rows(retrospan("check", order.key.workflow_id, *server, cwd=folder).stdout)
     assert row["run_id"] == order.key.run_id
@@ -153,7 +186,7 @@ def test_runs_of_a_server(folder: Path, order: RunHistory, temporal_address: str
 
 
 @pytest.mark.slow
-def test_a_sample_of_files(folder: Path, order: RunHistory) -> None:
+def test_a_sample_of_files(retrospan: Retrospan, folder: Path, order: RunHistory) -> None:
     for number in range(5):
         events = History(events=order.events)
         started = events.events[0].workflow_execution_started_event_attributes
@@ -303,7 +336,9 @@ def repository(folder: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_bisect_finds_the_commit_and_leaves_the_tree_alone(repository: Path) -> None:
+def test_bisect_finds_the_commit_and_leaves_the_tree_alone(
+    retrospan: Retrospan, repository: Path
+) -> None:
     place = repository / "sub"
     (place / "flows" / "order.py").write_text("this is not committed")
     before = git(repository, "status", "--porcelain"), git(repository, "rev-parse", "HEAD")
@@ -340,7 +375,7 @@ def test_bisect_finds_the_commit_and_leaves_the_tree_alone(repository: Path) -> 
     ],
 )
 def test_bisect_says_why_there_is_nothing_to_search(
-    repository: Path, ends: tuple[str, ...], said: str
+    retrospan: Retrospan, repository: Path, ends: tuple[str, ...], said: str
 ) -> None:
     run = ("bisect", "../histories/order.json", "--workflow", "flows.order:Order")
     done = retrospan(*run, *ends, cwd=repository / "sub")
@@ -350,7 +385,7 @@ def test_bisect_says_why_there_is_nothing_to_search(
 
 
 @pytest.mark.slow
-def test_bisect_outside_of_a_repository(folder: Path) -> None:
+def test_bisect_outside_of_a_repository(retrospan: Retrospan, folder: Path) -> None:
     done = retrospan(
         "bisect",
         "histories/order.json",
