@@ -31,12 +31,13 @@ from replayer.fork._reporting import report_of
 from replayer.fork._server import ForkServer
 from replayer.fork._stored import json_of, stored_events
 from replayer.fork._worker import FAR, Helm, SteeredRunner, TaskGate
+from replayer.fork.branch_points import branch_point_of, is_branch
 from replayer.fork.changes import Changes, Root, payloads_set, payloads_with_model
 from replayer.fork.errors import ForkError
-from replayer.fork.points import ForkPoint
+from replayer.fork.points import ForkPoint, point_of
 from replayer.fork.policy import load_stubs
 from replayer.fork.report import ForkReport
-from replayer.fork.request import ForkRequest, checked
+from replayer.fork.request import ForkRequest, check_changes
 from replayer.fork.script import Script, script_of
 from replayer.replaying import LoadError, PackedHistory, ReplayProfile, load_profile, load_workflows
 from tracer.model import run_from_events
@@ -80,9 +81,10 @@ def run_job(job: Job) -> Done:
 
 async def _run(job: Job) -> Done:
     script = script_of(job.history.unpacked())
-    point, changes = checked(job.request, script)
     profile = load_profile(job.request.profile)
     workflows = load_workflows(job.request.workflows)
+    point, changes = await _point(job.request, script, workflows, profile), job.request.changes
+    check_changes(point, changes)
     client = await _connected(job.address, profile)
     planner = await _planner(job.request, script, point, changes, client)
     helm = Helm(script, _editor(point, changes))
@@ -96,6 +98,14 @@ async def _run(job: Job) -> Done:
         finally:
             await server.close()
     return _finished(script, point, changes, driver, server)
+
+
+async def _point(
+    request: ForkRequest, script: Script, workflows: list[type], profile: ReplayProfile
+) -> ForkPoint:
+    if request.at is None or not is_branch(request.at):
+        return point_of(request.at, script)
+    return await asyncio.to_thread(branch_point_of, request.at, script, workflows, profile)
 
 
 def _finished(

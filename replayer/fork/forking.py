@@ -16,7 +16,7 @@ from types import TracebackType
 from replayer.embedded import TimeSkippingServer
 from replayer.fork._job import Done, Job, run_job
 from replayer.fork.report import ForkReport
-from replayer.fork.request import ForkRequest, checked
+from replayer.fork.request import ForkRequest, check_early
 from replayer.fork.script import script_of
 from replayer.history import RunHistory, read_bytes
 from replayer.replaying import Child, Limits, PackedHistory
@@ -76,7 +76,7 @@ class Forker:
 
     async def fork(self, history: RunHistory, request: ForkRequest) -> Fork:
         """Make one fork; raises what `fork_run` raises."""
-        checked(request, script_of(history))
+        check_early(request, script_of(history))
         server, child = self._place or await self._begun()
         is_clean = False
         try:

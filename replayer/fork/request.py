@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from replayer.fork.branch_points import is_branch
 from replayer.fork.changes import Changes, Root
 from replayer.fork.errors import ForkError, ForkSpecError
 from replayer.fork.points import ForkPoint, point_of
 from replayer.fork.script import ItemKind, Script
 from tracer.model import StepKind
 
-__all__ = ["ForkRequest", "checked"]
+__all__ = ["ForkRequest", "check_changes", "check_early"]
 
 _CAN_FAIL = frozenset({StepKind.ACTIVITY, StepKind.LOCAL_ACTIVITY, StepKind.CHILD_WORKFLOW})
 
@@ -23,7 +24,7 @@ class ForkRequest:
     workflows: tuple[str, ...]
     """`module:Class`, as `load_workflows` takes them."""
     at: str | None = None
-    """The fork point, as `point_of` takes it; the start without it."""
+    """The fork point, as `point_of` or `branch_point_of` takes it; the start without it."""
     changes: Changes = field(default_factory=Changes)
     stub: Path | None = None
     """A stub file for steps that the recording cannot answer."""
@@ -35,15 +36,19 @@ class ForkRequest:
     """Time limit of the process that runs the code."""
 
 
-def checked(request: ForkRequest, script: Script) -> tuple[ForkPoint, Changes]:
-    """The fork point and the changes, when they fit the recording.
+def check_early(request: ForkRequest, script: Script) -> None:
+    """Check what can be checked without running code: a decision's place is not known yet."""
+    _check_run(script)
+    if not is_branch(request.at):
+        check_changes(point_of(request.at, script), request.changes)
+
+
+def check_changes(point: ForkPoint, changes: Changes) -> None:
+    """See that the changes have a place at the fork point.
 
     Raises:
-        ForkSpecError: A change has no place there.
-        ForkError: The run cannot be forked at all.
+        ForkSpecError: A change has none there.
     """
-    _check_run(script)
-    point, changes = point_of(request.at, script), request.changes
     step, item = point.step, point.item
     if changes.sets_of(Root.OUTPUT) or changes.fail is not None:
         what = "--fail" if changes.fail is not None else "--set output"
@@ -66,7 +71,6 @@ def checked(request: ForkRequest, script: Script) -> tuple[ForkPoint, Changes]:
     for root, kind in ((Root.SIGNAL, ItemKind.SIGNAL), (Root.UPDATE, ItemKind.UPDATE)):
         if changes.sets_of(root) and (item is None or item.kind is not kind):
             raise ForkSpecError(f"--set {root} needs a {root}: name one with --at, {point} is none")
-    return point, changes
 
 
 def _check_run(script: Script) -> None:

@@ -72,10 +72,15 @@ class Review:
         found = await workflow.execute_activity(
             classify, {"text": document["text"], "model": "small-1"}, start_to_close_timeout=TIMEOUT
         )
-        if found["confidence"] < document["sure"] and not await self._approved():
-            return await workflow.execute_activity(
-                file_away, found["label"], start_to_close_timeout=TIMEOUT
-            )
+        if found["confidence"] >= document["sure"]:
+            return await self._publish(found)
+        if await self._approved():
+            return await self._publish(found)
+        return await workflow.execute_activity(
+            file_away, found["label"], start_to_close_timeout=TIMEOUT
+        )
+
+    async def _publish(self, found: dict[str, Any]) -> str:
         return await workflow.execute_activity(
             publish, args=[found["label"], found["confidence"]], start_to_close_timeout=TIMEOUT
         )

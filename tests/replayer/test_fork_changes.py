@@ -21,6 +21,7 @@ from replayer.fork import (
     parse_signal,
 )
 from replayer.history import RunHistory
+from tests.replayer import forked_workflows
 from tests.replayer.fork_lab import data_of, history_of, model_of, start, worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -105,6 +106,20 @@ async def test_a_step_that_nobody_can_answer_stops_the_fork(
     [row] = fork.report.unanswered
     assert (row.name, row.input) == ("publish", '"contract", 0.99')
     assert fork.report.status == model_of(fork.history).status == "RUNNING"
+
+
+async def test_a_decision_stands_for_the_step_that_it_looked_at(
+    forker: Forker, review: RunHistory
+) -> None:
+    lines = Path(forked_workflows.__file__).read_text().splitlines()
+    line = 1 + next(n for n, text in enumerate(lines) if 'found["confidence"] >=' in text)
+    for where in ("replayer/forked_workflows.py", "Review.run", "run"):
+        fork = await forked(forker, review, "output.confidence=1", at=f"{where}:{line}")
+        assert told(fork)[0] == ("classify", "changed", "completed")
+    with pytest.raises(ForkSpecError, match=rf"it decides at .*forked_workflows\.py:{line}"):
+        await forked(forker, review, at="forked_workflows.py:1")
+    with pytest.raises(ForkSpecError, match="it was decided 1 times"):
+        await forked(forker, review, at=f"run:{line}#2")
 
 
 async def test_another_signal(forker: Forker, review: RunHistory) -> None:

@@ -66,7 +66,12 @@ class Place:
     metavar="MODULE:CLASS",
     help="The workflow code, or FILE.py:Class; may be given again for other workflows.",
 )
-@click.option("--at", metavar="EVENT|STEP", help="The fork point: an event id, NAME or NAME#N.")
+@click.option(
+    "--at",
+    metavar="EVENT|STEP|BRANCH",
+    help="The fork point: an event id, NAME or NAME#N of a step or signal, or FILE:LINE of a "
+    "decision in the code.",
+)
 @click.option(
     "--set",
     "sets",
