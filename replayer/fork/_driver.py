@@ -12,18 +12,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.update.v1 import Request
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
 from replayer.fork._answers import Asked, identity
 from replayer.fork._endings import PLACEHOLDER, TRY_AGAIN, put_into_job
+from replayer.fork._places import EXTERNAL, Word, named, position_of, stand_ins, word
 from replayer.fork._plans import Plan, Planner
 from replayer.fork._server import ForkServer, completed_child, failed_child
+from replayer.fork._trail import Lived, Told, Trail
 from replayer.fork._worker import Helm, TaskGate
 from replayer.fork.changes import Changes, Root, SendSignal, json_payload, payloads_set
 from replayer.fork.errors import ForkError
@@ -37,48 +37,6 @@ _MOST_ATTEMPTS = 100
 _TIMER_MARGIN_NS = 50_000_000
 """How close the clock comes to a timer that must not fire yet."""
 _TICK_NS = 1_000_000
-
-
-@dataclass(slots=True)
-class Told:
-    """A message that the fork was sent."""
-
-    kind: str
-    name: str
-    at: int
-    source: AnswerSource
-    recorded: HistoryEvent | None = None
-
-
-@dataclass(slots=True)
-class Lived:
-    """One activation of the fork."""
-
-    started_at: int
-    completed_at: int
-    task_ends: int
-    """Workflow tasks that had ended by then."""
-
-
-@dataclass(slots=True)
-class Trail:
-    """What happened, for the report and for the stored history."""
-
-    plans: list[Plan] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
-    lived: list[Lived] = field(default_factory=list)
-    child_started_at: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    parted_at: str = ""
-    parted_after: int | None = None
-    """The time until which the fork did what was recorded; None where it always did."""
-    stopped: StopReason = StopReason.CLOSED
-    reason: str = ""
-    undelivered: list[Item] = field(default_factory=list)
-
-    def is_on_track_at(self, moment: int) -> bool:
-        """Whether the fork still did what was recorded."""
-        return self.parted_after is None or moment < self.parted_after
 
 
 class Driver:
@@ -103,8 +61,8 @@ class Driver:
         }
         self._done: set[int] = set()
         """`id` of the items that were delivered, or that the fork made superfluous."""
-        self._asked_for = Counter[_Word]()
-        self._told_of = Counter[_Word]()
+        self._asked_for = Counter[Word]()
+        self._told_of = Counter[Word]()
         self._open: list[Plan] = []
         """Steps that were asked for and not answered yet, in the order of asking."""
         self._targets = Counter[str]()
@@ -120,7 +78,7 @@ class Driver:
 
     async def run(self, request: StartWorkflowExecutionRequest) -> None:
         """Start the fork and drive it to its end."""
-        for workflow_id in self._stand_ins():
+        for workflow_id in stand_ins(self._script):
             await self._server.start_stand_in(workflow_id)
         await self._server.start(request)
         self._offset = self._now - await self._server.now()
@@ -201,7 +159,7 @@ class Driver:
             if self._is_stopping:
                 return
             self._seen_tasks = self._ledger.task_ends
-            if self._has_timed_out():
+            if self._ledger.has_task_timed_out:
                 # The worker was too slow: the server hands the task out again, to anybody.
                 self._gate.open(sticky=False)
                 continue
@@ -214,35 +172,23 @@ class Driver:
             completed_at = max(recorded.completed_at, completed_at)
         self.trail.lived.append(Lived(started_at, completed_at, self._seen_tasks))
         self._now = completed_at
-        if (failure := self._task_failure()) is not None:
+        if (failure := self._ledger.task_failure) is not None:
             self._stop(StopReason.TASK_FAILED, failure)
             return
         await self._take_in(recorded)
 
-    def _has_timed_out(self) -> bool:
-        end = self._ledger.last_task_end
-        return end is not None and end.HasField("workflow_task_timed_out_event_attributes")
-
     def _has_moved(self) -> bool:
         return self._is_stopping or self._ledger.task_ends > self._seen_tasks
-
-    def _task_failure(self) -> str | None:
-        end = self._ledger.last_task_end
-        if end is None or not end.HasField("workflow_task_failed_event_attributes"):
-            return None
-        failure = end.workflow_task_failed_event_attributes.failure
-        kind = failure.application_failure_info.type
-        return f"the workflow code fails: {kind + ': ' if kind else ''}{failure.message}"
 
     async def _take_in(self, recorded: Activation | None) -> None:
         new = self._helm.asked[self._seen_asked :]
         self._seen_asked = len(self._helm.asked)
         for asked in new:
-            self._asked_for[_word(asked.kind, asked.name)] += 1
+            self._asked_for[word(asked.kind, asked.name)] += 1
             if asked.kind is not StepKind.LOCAL_ACTIVITY:
                 plan = await self._planner.plan(asked, self._now)
                 self._open.append(plan)
-                if asked.kind in _EXTERNAL:
+                if asked.kind in EXTERNAL:
                     self._targets[asked.id] += 1
                     plan.ordinal = self._targets[asked.id]
         if recorded is not None and self._on_track:
@@ -258,15 +204,15 @@ class Driver:
                 theirs.sort(key=lambda step: (step.name, step.id))
             for asked, step in zip(mine, theirs, strict=False):
                 if not await self._is_same(asked, step):
-                    self._part(f"asked for {_named(asked)} where {_named(step)} was recorded")
+                    self._part(f"asked for {named(asked)} where {named(step)} was recorded")
                     return
                 if (plan := self._open_plan(asked.kind, asked.id)) is not None and not local:
                     plan.asked_at = step.scheduled_at
             if len(mine) > len(theirs):
-                self._part(f"asked for {_named(mine[len(theirs)])}, which was not recorded")
+                self._part(f"asked for {named(mine[len(theirs)])}, which was not recorded")
                 return
             if len(mine) < len(theirs):
-                self._part(f"did not ask for {_named(theirs[len(mine)])}, which was recorded")
+                self._part(f"did not ask for {named(theirs[len(mine)])}, which was recorded")
                 return
 
     async def _is_same(self, asked: Asked, step: Step) -> bool:
@@ -314,7 +260,7 @@ class Driver:
 
     async def _move_on(self, message: Item | None, timers: list[Plan]) -> bool:
         """What moves a run that has no more answers: a message, a timer, or nothing."""
-        unanswered = [p for p in self._open if _blocks(p)]
+        unanswered = [p for p in self._open if p.blocks]
         if unanswered:
             names = ", ".join(dict.fromkeys(plan.asked.name for plan in unanswered))
             self._stop(StopReason.UNANSWERED, f"the recording has no answer for {names}")
@@ -374,16 +320,8 @@ class Driver:
 
     def _is_ready(self, message: Item) -> bool:
         """Whether the fork asked for, and was told, what the recorded run had by then."""
-        asked, told = self._position_of(message)
+        asked, told = position_of(self._script, message)
         return asked <= self._asked_for and told <= self._told_of
-
-    def _position_of(self, message: Item) -> tuple[Counter[_Word], Counter[_Word]]:
-        """The place of a message in the run's logic: the steps asked for and answered before."""
-        before = message.event.event_id
-        steps = self._script.run.steps
-        asked = [_word(s.kind, s.name) for s in steps if (s.scheduled_event_id or 0) < before]
-        told = [_word(s.kind, s.name) for s in steps if (s.closed_event_id or before) < before]
-        return Counter(asked), Counter(told)
 
     def _fired_before(self, timer: Plan, message: Item) -> bool:
         item = self._item_of(timer.recorded)
@@ -432,23 +370,11 @@ class Driver:
 
     def _note_naturals(self) -> None:
         for plan in list(self._open):
-            if plan.asked.kind in _EXTERNAL and self._is_external_answered(plan):
+            if plan.asked.kind in EXTERNAL and self._is_external_answered(plan):
                 self._close(plan, self._now)
 
     def _is_external_answered(self, plan: Plan) -> bool:
         return self._ledger.external_answered[plan.asked.id] >= plan.ordinal
-
-    def _stand_ins(self) -> list[str]:
-        """Workflow ids that have to exist so that the recorded requests succeed, or fail, alike."""
-        ids: dict[str, None] = {}
-        for step in self._script.run.steps:
-            if step.kind in _EXTERNAL and step.outcome is Outcome.COMPLETED:
-                ids[step.id] = None
-            if step.kind is StepKind.CHILD_WORKFLOW and step.started_at is None and step.outcome:
-                ids[step.id] = None
-        children = {s.id for s in self._script.run.steps if s.started_at is not None}
-        own = self._script.history.key.workflow_id
-        return [each for each in ids if each not in children and each != own]
 
     # -- delivering ----------------------------------------------------------------------------
 
@@ -478,7 +404,7 @@ class Driver:
                     return
                 if plan.asked.kind is StepKind.TIMER:
                     await self._fire(plan, at)
-                elif plan.asked.kind in _EXTERNAL or plan.never_started:
+                elif plan.asked.kind in EXTERNAL or plan.never_started:
                     await self._server.tail.until(
                         lambda: not self._is_natural(plan), f"the answer to {plan.asked.name}"
                     )
@@ -584,7 +510,7 @@ class Driver:
         plan.is_delivered, plan.closed_at = True, at
         self._open.remove(plan)
         step = plan.recorded
-        self._told_of[_word(plan.asked.kind, plan.asked.name)] += 1
+        self._told_of[word(plan.asked.kind, plan.asked.name)] += 1
         if (item := self._item_of(step)) is not None:
             self._done.add(id(item))
 
@@ -594,6 +520,10 @@ class Driver:
         due = self._ledger.timers.get(timer_id)
         if due is not None:
             await self._server.jump_to(due)
+        else:
+            self.trail.notes.append(
+                f"timer {timer_id} fired before its place: it is shorter than this machine is fast"
+            )
         await self._server.tail.until(
             lambda: timer_id not in self._ledger.timers, f"timer {timer_id}"
         )
@@ -666,22 +596,4 @@ class Driver:
         self._server.tail.wake()
 
 
-def _blocks(plan: Plan) -> bool:
-    """Whether the fork waits for an answer that nobody has."""
-    return plan.source is AnswerSource.UNANSWERED and not plan.asked.is_given_up
-
-
-type _Word = tuple[StepKind, str]
-
-
-def _word(kind: StepKind, name: str) -> _Word:
-    # A timer's name is its summary or its id: neither says which one it is.
-    return kind, "" if kind is StepKind.TIMER else name
-
-
 _ANSWERED_BY_US = frozenset({StepKind.ACTIVITY, StepKind.CHILD_WORKFLOW})
-_EXTERNAL = frozenset({StepKind.SIGNAL_EXTERNAL, StepKind.CANCEL_EXTERNAL})
-
-
-def _named(step: Asked | Step) -> str:
-    return f"{step.kind.replace('_', ' ')} {step.name}"

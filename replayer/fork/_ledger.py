@@ -94,6 +94,22 @@ class Ledger:
         children = len(self.children_begun) - len(set(self.children_ended))
         return len(self._open_activities) + self._is_task_open + max(0, children)
 
+    @property
+    def has_task_timed_out(self) -> bool:
+        """Whether the last workflow task to end did so because the worker was too slow."""
+        end = self.last_task_end
+        return end is not None and end.HasField("workflow_task_timed_out_event_attributes")
+
+    @property
+    def task_failure(self) -> str | None:
+        """Why the last workflow task failed, None where it did not."""
+        end = self.last_task_end
+        if end is None or not end.HasField("workflow_task_failed_event_attributes"):
+            return None
+        failure = end.workflow_task_failed_event_attributes.failure
+        kind = failure.application_failure_info.type
+        return f"the workflow code fails: {kind + ': ' if kind else ''}{failure.message}"
+
     def take(self, event: HistoryEvent) -> None:
         """Take one event in."""
         self.events.append(event)

@@ -65,6 +65,11 @@ class Plan:
         return self.ending is not None and not self.is_delivered
 
     @property
+    def blocks(self) -> bool:
+        """Whether the fork waits for an answer that nobody has."""
+        return self.source is AnswerSource.UNANSWERED and not self.asked.is_given_up
+
+    @property
     def never_started(self) -> bool:
         """Whether it is a child workflow that could not be started when it was recorded."""
         step = self.recorded

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from replayer.fork._driver import Told, Trail
 from replayer.fork._plans import Plan, input_text
+from replayer.fork._trail import Told, Trail
 from replayer.fork.changes import Changes
 from replayer.fork.points import ForkPoint
 from replayer.fork.report import AnswerSource, ForkReport, ForkRow

@@ -18,9 +18,9 @@ from temporalio.api.common.v1 import Payload, RetryPolicy
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
 
-from replayer.fork._driver import Trail
 from replayer.fork._endings import put_into_event
 from replayer.fork._plans import Plan
+from replayer.fork._trail import Trail
 from replayer.fork.report import AnswerSource
 from replayer.fork.script import ItemKind, Script, attributes_of
 from replayer.history.keys import FORK_MEMO
