@@ -92,7 +92,8 @@ class Masker:
             if encoding.startswith(b"json/"):
                 data = orjson.dumps(orjson.loads(data), option=orjson.OPT_SORT_KEYS)
             return self.text(data.decode())
-        except (ValueError, RecursionError):
+        # `TypeError`: nested deeper than orjson writes, though it reads that.
+        except (ValueError, TypeError, RecursionError):
             return data
 
     def _mask(self, match: re.Match[str]) -> str:

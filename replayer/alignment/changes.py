@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
 from itertools import islice
+from string import ascii_letters, digits
 from typing import Any, Final
 
 import orjson
@@ -33,6 +34,10 @@ _WORDS: Final = 600
 Comparing takes time with their square."""
 _ITEMS: Final = 400
 """Items of a list up to which moved-up neighbours are found; longer ones are compared in place."""
+
+_LONGEST_WORD: Final = 40
+"""Letters of a word, which is shown as changed whole."""
+_LETTERS: Final = ascii_letters + digits
 
 _TOKEN: Final = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_]\w*")
@@ -255,11 +260,19 @@ def text_parts(left: str, right: str) -> list[tuple[TextPart, str]]:
 
 def _common(left: str, right: str) -> int:
     """Characters of the common beginning, up to the end of a word."""
-    limit = min(len(left), len(right))
-    length = next((k for k in range(limit) if left[k] != right[k]), limit)
-    while 0 < length < max(len(left), len(right)) and left[length - 1].isalnum():
-        length -= 1
-    return length
+    # By halves: comparing slices is a matter of microseconds, whatever their length.
+    length, end = 0, min(len(left), len(right))
+    while length < end:
+        middle = (length + end + 1) // 2
+        if left[length:middle] == right[length:middle]:
+            length = middle
+        else:
+            end = middle - 1
+    if length == max(len(left), len(right)):
+        return length
+    beginning = left[max(0, length - _LONGEST_WORD) : length]
+    word = len(beginning) - len(beginning.rstrip(_LETTERS))
+    return length - (word if word < _LONGEST_WORD else 0)
 
 
 def _tokens(text: str) -> list[str]:
