@@ -48,7 +48,8 @@ def tracer_page() -> str:
         "## Metrics",
         "",
         *_table(
-            ("metric", "as", "unit", "what", "by"), map(_metric, (*names.METRICS, *names.GENAI_METRICS))
+            ("metric", "as", "unit", "what", "by"),
+            map(_metric, (*names.METRICS, *names.GENAI_METRICS)),
         ),
     ]
     return "\n".join(lines) + "\n"
