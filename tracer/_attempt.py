@@ -7,7 +7,6 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from tracer._previous import Previous
 from tracer.context import SpanRef, caller_of
 from tracer.identity import derived_trace_id, span_id
 from tracer.model.words import Failure, Outcome
-from tracer.names import HEADER, STEP_HEADER, SpanKind
+from tracer.names import HEADER, PLAIN, STEP_HEADER, SpanKind
 from tracer.names import Attribute as A
 from tracer.spans import (
     SpanRecord,
@@ -35,6 +34,7 @@ from tracer.spans import (
 _OUTCOMES: Final = {"canceled": Outcome.CANCELED, "timeout": Outcome.TIMED_OUT}
 _IDENTITY: Final = f"{os.getpid()}@{socket.gethostname()}"
 """What the SDK calls a worker that has no name."""
+_ATTEMPT: Final = SpanKind.ATTEMPT.value
 _COMPLETES_ELSEWHERE: Final[type[BaseException]] = getattr(
     temporalio.activity, "_CompleteAsyncError", GeneratorExit
 )
@@ -55,6 +55,8 @@ class Attempt:
         self._emitter = emitter
         self._info = info
         self._asked: asyncio.Task[None] | None = None
+        self._is_shown = emitter.settings.content.allows(info.workflow_type or "")
+        """What goes in and comes out."""
         step = _step_ref(info, headers)
         has_parent = info.workflow_id or HEADER in headers or STEP_HEADER in headers
         self._record = SpanRecord(
@@ -78,14 +80,14 @@ class Attempt:
         """Close the span with how it ended, and count it."""
         guard = self._emitter.guard
         with guard.shielded("ending an attempt"):
-            record = self._finished(error, result)
+            self._finish(error, result)
             if self._asked is None or self._asked.done():
-                self._end(record)
+                self._end()
                 return
 
             def answered(_: object) -> None:
                 with guard.shielded("ending an attempt"):
-                    self._end(record)
+                    self._end()
 
             self._asked.add_done_callback(answered)
 
@@ -95,7 +97,7 @@ class Attempt:
         namespace = info.workflow_namespace or getattr(info, "namespace", None) or ""
         tenant = settings.tenant.of_attempt(namespace, headers) if settings.tenant else ""
         values: dict[A, Value] = {
-            A.SPAN_KIND: SpanKind.ATTEMPT.value,
+            A.SPAN_KIND: _ATTEMPT,
             A.WORKFLOW_ID: info.workflow_id or "",
             A.RUN_ID: info.workflow_run_id or "",
             A.NAMESPACE: namespace,
@@ -111,15 +113,14 @@ class Attempt:
         }
         if tenant:
             values[A.TENANT] = tenant
-        values.update(self._contents(args=args))
-        return {key.value: value for key, value in values.items()}
+        if self._is_shown:
+            values.update(self._contents(args=args))
+        return {PLAIN[key]: value for key, value in values.items()}
 
     def _contents(self, args: Sequence[Any] = (), result: Sequence[Any] = ()) -> dict[A, Value]:
-        policy, workflow_type = self._emitter.settings.content, self._info.workflow_type or ""
-        if not policy.allows(workflow_type):
-            return {}
         convert = temporalio.activity.payload_converter().to_payloads
-        return contents(policy, workflow_type, convert(args), convert(result))
+        policy = self._emitter.settings.content
+        return contents(policy, self._info.workflow_type or "", convert(args), convert(result))
 
     def _look_back(self) -> None:
         memory = self._emitter.memory
@@ -142,32 +143,32 @@ class Attempt:
         self.span.set_attributes(attributes)
         self._record.attributes.update(attributes)
 
-    def _finished(self, error: BaseException | None, result: Any) -> SpanRecord:
-        goes_on = isinstance(error, _COMPLETES_ELSEWHERE)
+    def _finish(self, error: BaseException | None, result: Any) -> None:
+        """Note how it ended."""
+        record, goes_on = self._record, isinstance(error, _COMPLETES_ELSEWHERE)
         failure = None if goes_on else _failure(error)
-        attributes: dict[str, Value] = {}
+        values: dict[A, Value] = {}
         if not goes_on:
-            attributes[A.OUTCOME.value] = _outcome(failure).value
-            attributes[A.IS_LAST_ATTEMPT.value] = _is_last(self._info, failure)
-        attributes.update(failure_attributes(failure))
-        if error is None and result is not None:
-            attributes.update({k.value: v for k, v in self._contents(result=[result]).items()})
+            values[A.OUTCOME] = _outcome(failure).value
+            values[A.IS_LAST_ATTEMPT] = _is_last(self._info, failure)
+        if error is None and result is not None and self._is_shown:
+            values.update(self._contents(result=[result]))
+        attributes = {PLAIN[key]: value for key, value in values.items()}
         if failure is not None:
+            attributes.update(failure_attributes(failure))
             self._emitter.memory.remember(self._info, Previous(failure, time.time()))
-        self.span.set_attributes(attributes)
-        is_error = failure is not None and failure.kind != "canceled" and not failure.benign
-        return replace(
-            self._record,
-            end_ns=time.time_ns(),
-            is_error=is_error,
-            status_message=failure.message if failure else "",
-            attributes={**self._record.attributes, **attributes},
-        )
+            record.is_error = failure.kind != "canceled" and not failure.benign
+            record.status_message = failure.message
+        # For the SDK a few attributes are less work one by one.
+        for key, value in attributes.items():
+            self.span.set_attribute(key, value)
+        record.attributes.update(attributes)
+        record.end_ns = time.time_ns()
 
-    def _end(self, record: SpanRecord) -> None:
+    def _end(self) -> None:
         # A local activity counts only if the workflow task does that it is part of.
         run_id = self._info.workflow_run_id if self._info.is_local else None
-        self._emitter.end(self.span, record, in_task_of=run_id)
+        self._emitter.end(self.span, self._record, in_task_of=run_id)
 
 
 def _run_id(info: temporalio.activity.Info) -> str:

@@ -7,7 +7,7 @@ Nothing here raises into an activation; without capture, an activation runs as i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +27,9 @@ from tracer.branches import (
     process_watch,
 )
 from tracer.branches._files import WorkflowFiles
+from tracer.model.activations import MODEL_FREE_JOBS
 from tracer.redaction import Redactor
 
-_NOT_OF_THE_RUN: Final = frozenset({"query_workflow", "remove_from_cache"})
 _MOST_LOOPS: Final = 32
 DEFAULT_BRANCHES: Final = BranchSettings()
 
@@ -89,17 +89,22 @@ class RunBranching:
             note,
         )
 
-    def around(self, activation: Any) -> Watched:
-        """A context for an activation; it has what was decided once it is over."""
-        variants = {job.WhichOneof("variant") for job in activation.jobs}
+    def around(self, activation: Any, names: Sequence[str]) -> Watched:
+        """A context for an activation; it has what was decided once it is over.
+
+        Args:
+            activation: It.
+            names: What its jobs are about.
+        """
         guard = self._branching.guard
-        if not variants.isdisjoint(_NOT_OF_THE_RUN):
+        if not MODEL_FREE_JOBS.isdisjoint(names):
             return Watched(guard, self._watch.ignoring() if self._branches else None)
-        at = activation.timestamp.ToNanoseconds()
+        timestamp = activation.timestamp
+        at = timestamp.seconds * 1_000_000_000 + timestamp.nanos
         recording = not activation.is_replaying
         context = None
         if self._branches is not None:
-            validates = "do_update" in variants and any(
+            validates = "do_update" in names and any(
                 job.do_update.run_validator for job in activation.jobs
             )
             context = self._watch.watching(

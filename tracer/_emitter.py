@@ -21,10 +21,11 @@ from opentelemetry.trace.status import Status, StatusCode
 
 from tracer._activation_clock import ActivationClock
 from tracer._branching import DEFAULT_BRANCHES, Branching
+from tracer._finished import FinishedSpans, finished_spans
 from tracer._guard import Guard
 from tracer._ids import IDS, tracer_of
 from tracer._meters import Measured, Meters
-from tracer._otel import otel_kind, parent_context, span_context
+from tracer._otel import otel_kind, parent_context, remote_span, span_context
 from tracer._outbox import Item, Outbox, OverdueSpan
 from tracer._previous import FailureMemory
 from tracer._tenant import TenantSource
@@ -106,6 +107,7 @@ class Emitter:
         self._tracer: trace.Tracer | None = None
         self._client_tracer: trace.Tracer | None = None
         self._meters: Meters | None = None
+        self._finished: FinishedSpans | None = None
         self._queue: deque[Item | Measured | threading.Event] = deque()
         self._wake = threading.Event()
         self._lock = threading.Lock()
@@ -193,7 +195,8 @@ class Emitter:
         if not is_known:
             self.emit(record)
         elif record.kind is not SpanKind.BRANCH:
-            self.meters.observe(record)
+            ref = SpanRef(record.trace_id, record.span_id, record.sampled)
+            self.meters.observe(record, remote_span(ref))
 
     def is_new(self, record: SpanRecord) -> bool:
         """Whether the span was not told by a task that failed."""
@@ -217,7 +220,7 @@ class Emitter:
             in_task_of: The run whose workflow task it is part of and has to wait for.
         """
         if in_task_of is None:
-            self._finish(OverdueSpan(span, record))
+            self._finish_live(span, record)
             return
         self._ensure_thread()
         self.outbox.add(in_task_of, OverdueSpan(span, record))
@@ -261,27 +264,44 @@ class Emitter:
             self._wake.clear()
             with self.guard.shielded("releasing spans"):
                 self.outbox.release_due()
-            while self._queue:
-                item = self._queue.popleft()
-                if isinstance(item, threading.Event):
-                    item.set()
-                    continue
-                with self.guard.shielded("emitting a span"):
-                    self._finish(item)
+            self._drain()
+
+    def _drain(self) -> None:
+        """Finish what waits."""
+        with self.guard.shielded("looking at the processors"):
+            self._finished = finished_spans(self.tracer)
+        while self._queue:
+            item = self._queue.popleft()
+            if isinstance(item, threading.Event):
+                self._tell_counters()
+                item.set()
+                continue
+            with self.guard.shielded("emitting a span"):
+                self._finish(item)
+        self._tell_counters()
+
+    def _tell_counters(self) -> None:
+        with self.guard.shielded("counting"):
+            self.meters.flush()
 
     def _finish(self, item: Item | Measured) -> None:
         if isinstance(item, Measured):
             self.meters.observe_activation(item)
-            return
-        record = item.record if isinstance(item, OverdueSpan) else item
-        if not record.sampled:
-            self.meters.observe(record)
-            return
-        span = item.span if isinstance(item, OverdueSpan) else self.start(record)
-        if record.is_error:
-            span.set_status(Status(StatusCode.ERROR, record.status_message))
-        span.end(record.end_ns)
-        self.meters.observe(record)
+        elif isinstance(item, OverdueSpan):
+            self._finish_live(item.span, item.record)
+        elif not item.sampled:
+            self.meters.observe(item)
+        elif self._finished is not None:
+            self.meters.observe(item, self._finished.send(item))
+        else:
+            self._finish_live(self.start(item), item)
+
+    def _finish_live(self, span: trace.Span, record: SpanRecord) -> None:
+        if record.sampled:
+            if record.is_error:
+                span.set_status(Status(StatusCode.ERROR, record.status_message))
+            span.end(record.end_ns)
+        self.meters.observe(record, span)
 
 
 def emitter_with(

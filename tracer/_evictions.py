@@ -8,7 +8,7 @@ a deadlock, after which the worker gives up on the code, and an answer that the 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from tracer.model.failures import task_failure_kind
 from tracer.model.words import Failure, Outcome, TaskFailureKind, WorkflowTask
@@ -82,11 +82,3 @@ def _unescaped(text: str) -> str:
         return _ESCAPED.get(match[2], match[2])
 
     return _ESCAPE.sub(character, text)
-
-
-def eviction_in(activation: Any) -> Any | None:
-    """The eviction job of an activation that has one, which is then its only job."""
-    jobs = activation.jobs
-    if len(jobs) != 1 or not jobs[0].HasField("remove_from_cache"):
-        return None
-    return jobs[0].remove_from_cache

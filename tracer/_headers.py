@@ -23,16 +23,15 @@ from tracer.names import (
 
 def context_payload(ref: SpanRef, state: str = "") -> Payload:
     """A header payload that carries the context, in the form that Temporal's own plugins use."""
-    context = {"traceparent": ref.traceparent}
-    if state:
-        context["tracestate"] = state
-    return _json(context)
+    payload = Payload()
+    _write_context(payload, ref, state)
+    return payload
 
 
 def put_context(headers: Any, ref: SpanRef, state: str = "") -> None:
     """Send the context of a step along with its command."""
     name = STEP_HEADER if HEADER in headers else HEADER
-    headers[name].CopyFrom(context_payload(ref, state))
+    _write_context(headers[name], ref, state)
 
 
 def put_nexus_context(headers: Any, ref: SpanRef, state: str = "") -> None:
@@ -45,8 +44,15 @@ def put_nexus_context(headers: Any, ref: SpanRef, state: str = "") -> None:
 
 def put_tenant(headers: Any, tenant: str) -> None:
     """Tell those who work for the run whom it is for."""
-    headers[TENANT_HEADER].CopyFrom(_json(tenant))
+    _write(headers[TENANT_HEADER], json.dumps(tenant))
 
 
-def _json(value: object) -> Payload:
-    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
+def _write_context(payload: Payload, ref: SpanRef, state: str) -> None:
+    # Neither holds a character that JSON would escape.
+    more = f', "tracestate": "{state}"' if state else ""
+    _write(payload, f'{{"traceparent": "{ref.traceparent}"{more}}}')
+
+
+def _write(payload: Payload, json_text: str) -> None:
+    payload.metadata["encoding"] = b"json/plain"
+    payload.data = json_text.encode()

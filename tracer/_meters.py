@@ -12,16 +12,19 @@ from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Ob
 from tracer import names
 from tracer._guard import Guard
 from tracer._headrooms import Headrooms
-from tracer._otel import span_context
+from tracer._tally import Tally
 from tracer._totals import Totals
-from tracer.context import SpanRef
 from tracer.limits import DEFAULT_LIMITS, Limit, Limits
 from tracer.names import Attribute, Metric, SpanKind
-from tracer.spans import SpanRecord, Value
+from tracer.spans import SpanRecord
 
-_STEPS = frozenset(
-    {SpanKind.STEP, SpanKind.LOCAL, SpanKind.CHILD, SpanKind.NEXUS, SpanKind.EXTERNAL}
-)
+_STEPS: Final = (SpanKind.STEP, SpanKind.LOCAL, SpanKind.CHILD, SpanKind.NEXUS, SpanKind.EXTERNAL)
+
+_QUEUE_SECONDS: Final = Attribute.QUEUE_SECONDS.value
+_INPUT_BYTES: Final = Attribute.INPUT_BYTES.value
+_RESULT_BYTES: Final = Attribute.RESULT_BYTES.value
+_BRANCH_OUTCOME: Final = Attribute.BRANCH_OUTCOME.value
+_EMPTY: Final = Context()
 
 
 _OF_PAYLOAD: Final = tuple(str(label) for label in names.PAYLOAD_BYTES.attributes)
@@ -64,47 +67,41 @@ class Meters:
             by_tenant: Whether each tenant has series of its own.
             limits: What to measure headroom against.
         """
-        self._more: tuple[str, ...] = (Attribute.TENANT.value,) if by_tenant else ()
-        self._runs = _counter(meter, names.RUNS)
-        self._run_duration = _histogram(meter, names.RUN_DURATION)
-        self._step_duration = _histogram(meter, names.STEP_DURATION)
-        self._attempts = _counter(meter, names.ATTEMPT_COUNT)
-        self._queue_time = _histogram(meter, names.QUEUE_TIME)
-        self._wait_duration = _histogram(meter, names.WAIT_DURATION)
-        self._task_failures = _counter(meter, names.TASK_FAILURES)
-        self._branches = _counter(meter, names.BRANCHES)
+        more = (Attribute.TENANT.value,) if by_tenant else ()
         self._limits = limits
+        self._runs = _tally(meter, names.RUNS, more)
+        self._run_duration = _Histogram(meter, names.RUN_DURATION, more)
+        self._step_duration = _Histogram(meter, names.STEP_DURATION, more)
+        self._attempts = _tally(meter, names.ATTEMPT_COUNT, more)
+        self._queue_time = _Histogram(meter, names.QUEUE_TIME, more)
+        self._wait_duration = _Histogram(meter, names.WAIT_DURATION, more)
+        self._task_failures = _tally(meter, names.TASK_FAILURES, more)
+        self._branches = _tally(meter, names.BRANCHES, more)
         self._payload_bytes = _summed(meter, names.PAYLOAD_BYTES)
         self._cpu_time = _summed(meter, names.ACTIVATION_CPU_TIME)
         self._activations = _summed(meter, names.ACTIVATIONS)
         self._headrooms = _gauge(meter, names.HEADROOM)
         _observed(meter, names.DROPPED_SPANS, lambda: losses.dropped)
         _observed(meter, names.TRACER_ERRORS, lambda: losses.guard.count)
+        self._by_kind: dict[SpanKind, Callable[[SpanRecord, Context], None]] = {
+            SpanKind.WORKFLOW: self._observe_run,
+            SpanKind.WAIT: self._observe_wait,
+            SpanKind.TASK_FAILURE: self._observe_task_failure,
+            SpanKind.BRANCH: self._observe_branch,
+            SpanKind.ATTEMPT: self._observe_attempt,
+            **dict.fromkeys(_STEPS, self._observe_step),
+        }
 
-    def observe(self, record: SpanRecord) -> None:
-        """Count and measure one finished span, which becomes the exemplar."""
-        seconds = (record.end_ns - record.start_ns) / 1e9
-        match record.kind:
-            case SpanKind.WORKFLOW:
-                self._count(self._runs, names.RUNS, record)
-                self._measure(self._run_duration, names.RUN_DURATION, record, seconds)
-            case SpanKind.WAIT:
-                self._measure(self._wait_duration, names.WAIT_DURATION, record, seconds)
-            case SpanKind.TASK_FAILURE:
-                self._count(self._task_failures, names.TASK_FAILURES, record)
-            case SpanKind.BRANCH:
-                labels = _labels_of_branch(record, self._more)
-                self._branches.add(1, labels, context=_context(record))
-            case SpanKind.ATTEMPT:
-                self._count(self._attempts, names.ATTEMPT_COUNT, record)
-                queued = record.attributes.get(Attribute.QUEUE_SECONDS.value)
-                if isinstance(queued, float):
-                    self._measure(self._queue_time, names.QUEUE_TIME, record, queued)
-            case kind if kind in _STEPS:
-                self._measure(self._step_duration, names.STEP_DURATION, record, seconds)
-                self._observe_payload(record)
-            case _:
-                pass
+    def observe(self, record: SpanRecord, span: trace.Span | None = None) -> None:
+        """Count and measure one finished span.
+
+        Args:
+            record: What the span says.
+            span: The exemplar, if there is one.
+        """
+        observe = self._by_kind.get(record.kind)
+        if observe is not None:
+            observe(record, trace.set_span_in_context(span, _EMPTY) if span else _EMPTY)
 
     def observe_activation(self, measured: Measured) -> None:
         """Measure an activation, and how near it found its run to the limits."""
@@ -116,43 +113,74 @@ class Meters:
         note((*run, Limit.HISTORY_EVENTS), measured.history_events, limits.history_events)
         note((*run, Limit.HISTORY_BYTES), measured.history_bytes, limits.history_bytes)
 
-    def _observe_payload(self, record: SpanRecord) -> None:
+    def flush(self) -> None:
+        """Tell the counters what was counted since the last call."""
+        for tally in (self._runs, self._attempts, self._task_failures, self._branches):
+            tally.flush()
+
+    def _observe_run(self, record: SpanRecord, context: Context) -> None:
+        _count(self._runs, record, context)
+        self._run_duration.record(_seconds(record), record, context)
+
+    def _observe_wait(self, record: SpanRecord, context: Context) -> None:
+        self._wait_duration.record(_seconds(record), record, context)
+
+    def _observe_task_failure(self, record: SpanRecord, context: Context) -> None:
+        _count(self._task_failures, record, context)
+
+    def _observe_branch(self, record: SpanRecord, context: Context) -> None:
         found = record.attributes
-        sizes = (found.get(Attribute.INPUT_BYTES.value), found.get(Attribute.RESULT_BYTES.value))
+        if not isinstance(found.get(_BRANCH_OUTCOME), bool | str):
+            # A score would make a series of its own for each run.
+            found = {key: value for key, value in found.items() if key != _BRANCH_OUTCOME}
+        self._branches.add(tuple(map(found.get, self._branches.keys)), context)
+
+    def _observe_attempt(self, record: SpanRecord, context: Context) -> None:
+        _count(self._attempts, record, context)
+        queued = record.attributes.get(_QUEUE_SECONDS)
+        if isinstance(queued, float):
+            self._queue_time.record(queued, record, context)
+
+    def _observe_step(self, record: SpanRecord, context: Context) -> None:
+        self._step_duration.record(_seconds(record), record, context)
+        found = record.attributes
+        sizes = found.get(_INPUT_BYTES), found.get(_RESULT_BYTES)
         given, came = (size if isinstance(size, int) else 0 for size in sizes)
         if given or came:
-            key = tuple(str(found.get(label, "")) for label in _OF_PAYLOAD)
+            key = tuple([str(found.get(label, "")) for label in _OF_PAYLOAD])
             self._payload_bytes.add(key, given + came)
             limited = (*key[:2], Limit.PAYLOAD)
             self._headrooms.note(limited, max(given, came), self._limits.payload_bytes)
 
-    def _count(self, counter: Counter, metric: Metric, record: SpanRecord) -> None:
-        counter.add(1, _labels(metric, record, self._more), context=_context(record))
 
-    def _measure(
-        self, histogram: Histogram, metric: Metric, record: SpanRecord, value: float
+class _Histogram:
+    """A histogram and what its series are told apart by."""
+
+    def __init__(
+        self,
+        meter: Meter,
+        metric: Metric,
+        more: tuple[str, ...],
     ) -> None:
-        histogram.record(value, _labels(metric, record, self._more), context=_context(record))
+        self._histogram = _histogram(meter, metric)
+        self._keys = metric.attributes + more
+
+    def record(self, value: float, record: SpanRecord, context: Context) -> None:
+        found = record.attributes
+        labels = {key: found[key] for key in self._keys if key in found}
+        self._histogram.record(value, labels, context=context)
 
 
-def _context(record: SpanRecord) -> Context:
-    """One in which the span is current, so that an exemplar leads to it."""
-    ref = SpanRef(record.trace_id, record.span_id)
-    context = span_context(ref, sampled=record.sampled, remote=False)
-    return trace.set_span_in_context(trace.NonRecordingSpan(context), Context())
+def _seconds(record: SpanRecord) -> float:
+    return (record.end_ns - record.start_ns) / 1e9
 
 
-def _labels(metric: Metric, record: SpanRecord, more: tuple[str, ...] = ()) -> dict[str, Value]:
-    found = record.attributes
-    return {key: found[key] for key in (*metric.attributes, *more) if key in found}
+def _count(tally: Tally, record: SpanRecord, context: Context) -> None:
+    tally.add(tuple(map(record.attributes.get, tally.keys)), context)
 
 
-def _labels_of_branch(record: SpanRecord, more: tuple[str, ...]) -> dict[str, Value]:
-    labels = _labels(names.BRANCHES, record, more)
-    if not isinstance(labels.get(Attribute.BRANCH_OUTCOME.value), bool | str):
-        # A score would make a series of its own for each run.
-        labels.pop(Attribute.BRANCH_OUTCOME.value, None)
-    return labels
+def _tally(meter: Meter, metric: Metric, more: tuple[str, ...]) -> Tally:
+    return Tally(_counter(meter, metric), metric.attributes + more)
 
 
 def _counter(meter: Meter, metric: Metric) -> Counter:

@@ -17,15 +17,21 @@ from temporalio.worker import WorkflowRunner
 from tracer._activation_clock import Took
 from tracer._branching import Watched
 from tracer._emitter import Emitter
-from tracer._evictions import EXECUTION_ENDING, REFUSED, eviction_in, failed_task
+from tracer._evictions import EXECUTION_ENDING, REFUSED, failed_task
 from tracer._headers import context_payload, put_context, put_nexus_context, put_tenant
 from tracer._meters import Measured
 from tracer._queries import queries_in
 from tracer._tenant import TenantOfRun
-from tracer.context import SpanRef, caller_of
+from tracer.context import caller_of
 from tracer.identity import RunKey
 from tracer.limits import Limit, Use
-from tracer.model.activations import ActivationReader, Changes, is_about_the_run
+from tracer.model.activations import (
+    ASKING,
+    ActivationReader,
+    Changes,
+    is_about_the_run,
+    names_of_jobs,
+)
 from tracer.model.cancellation import trace_state
 from tracer.model.words import StepKind
 from tracer.names import LINK_HEADER, SpanKind
@@ -36,8 +42,10 @@ if TYPE_CHECKING:
     from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 
 
-_WITHOUT_HEADERS: Final = frozenset({"start_timer", "request_cancel_external_workflow_execution"})
-"""Commands of steps that reach nobody who could read a header."""
+_EVICTION: Final = ("remove_from_cache",)
+"""The jobs of an activation that takes the run out of the cache: there are no others."""
+_WITH_HEADERS: Final = ASKING - {"start_timer", "request_cancel_external_workflow_execution"}
+"""Commands of steps, but for those that reach nobody who could read a header."""
 
 
 class TracingRunner(WorkflowRunner):
@@ -103,40 +111,43 @@ class TracingInstance:
 
     def activate(self, act: Any) -> Any:
         """Let the workflow code run, and note what came in and out."""
-        guard, eviction = self._emitter.guard, None
+        guard = self._emitter.guard
+        names: tuple[str, ...] = ()
         with guard.shielded("reading jobs"):
-            eviction = eviction_in(act)
-            if eviction is not None:
-                self._evicted(eviction)
-            self._settle(act)
+            names = names_of_jobs(act)
+            if names == _EVICTION:
+                self._evicted(act.jobs[0].remove_from_cache)
+            self._settle(act, names)
             self._tenant.started(act)
-            self._reader.jobs(act)
+            self._reader.jobs(act, names)
         began_at = time.time_ns()
-        completion = self._run(act, is_eviction=eviction is not None)
+        completion = self._run(act, names)
         with guard.shielded("reading commands"):
             changes = self._reader.commands(completion)
             self._tenant.commanded(completion)
             self._spans_of_run().tenant = self._tenant.name
             self._send_context(completion)
             # What replays has been told before: by this worker, or by the one that had the run.
-            crossed = self._crossed(act)
+            crossed = self._crossed()
             if not act.is_replaying and not self._is_given_up:
                 self._tell(changes, act.history_length, crossed)
                 self._tell_activation()
-            self._tell_queries(act, completion, began_at)
+            # They come last, and alone; most activations have none.
+            if names and names[-1] == "query_workflow":
+                self._tell_queries(act, completion, began_at)
             self._watched = None
         return completion
 
-    def _run(self, act: Any, *, is_eviction: bool) -> Any:
+    def _run(self, act: Any, names: tuple[str, ...]) -> Any:
         """Let the workflow code run under watch."""
-        if is_eviction:
+        if names == _EVICTION:
             return self._instance.activate(act)
         guard, clock = self._emitter.guard, self._emitter.clock
         context: AbstractContextManager[object] = nullcontext()
         began = None
         with guard.shielded("watching decisions"):
             self._is_live = not act.is_replaying
-            context = self._watched = self._branching.around(act)
+            context = self._watched = self._branching.around(act, names)
             began = clock.begin()
         try:
             with context:
@@ -159,11 +170,11 @@ class TracingInstance:
             )
         return self._spans
 
-    def _settle(self, act: Any) -> None:
+    def _settle(self, act: Any, names: tuple[str, ...]) -> None:
         """Learn from a new activation whether the run's task before it was accepted."""
         outbox, task_id = self._emitter.outbox, act.history_length
         held = outbox.held_task(self._run_id)
-        if held is None or not is_about_the_run(act):
+        if held is None or not is_about_the_run(names):
             return
         if act.is_replaying:
             if held == task_id:
@@ -174,16 +185,14 @@ class TracingInstance:
         elif held != task_id:
             outbox.accepted(self._run_id)
 
-    def _crossed(self, act: Any) -> list[Use]:
+    def _crossed(self) -> list[Use]:
         """The limits that the run's history is near for the first time."""
-        limits = self._emitter.settings.limits
-        if limits.is_far(act.history_length, act.history_size_bytes):
+        limits, run = self._emitter.settings.limits, self._reader.machine.run
+        length, size = run.history_length or 0, run.history_size_bytes or 0
+        if limits.is_far(length, size):
             return []
-        crossed = [
-            use
-            for use in limits.of_history(act.history_length, act.history_size_bytes)
-            if limits.is_near(use) and use.limit not in self._near
-        ]
+        uses = limits.of_history(length, size)
+        crossed = [u for u in uses if limits.is_near(u) and u.limit not in self._near]
         self._near.update(use.limit for use in crossed)
         return crossed
 
@@ -245,11 +254,9 @@ class TracingInstance:
             emitter.hold(self._run_id, task_id, [r for r in records if emitter.is_new(r)])
 
     def _tell_queries(self, act: Any, completion: Any, began_at: int) -> None:
-        # They come last, and alone; most activations have none.
-        if act.jobs and act.jobs[-1].HasField("query_workflow"):
-            spans = self._spans_of_run()
-            for query in queries_in(act, completion, began_at, time.time_ns()):
-                self._emitter.emit(spans.query(query))
+        spans = self._spans_of_run()
+        for query in queries_in(act, completion, began_at, time.time_ns()):
+            self._emitter.emit(spans.query(query))
 
     def _evicted(self, job: Any) -> None:
         """The run leaves the cache: perhaps because its last task was refused."""
@@ -310,11 +317,12 @@ class TracingInstance:
             name = command.WhichOneof("variant") or ""
             if name == "continue_as_new_workflow_execution":
                 self._send_to_next_run(getattr(command, name).headers)
-            elif name not in _WITHOUT_HEADERS:
-                self._send_to_step(command, getattr(command, name))
+            elif name in _WITH_HEADERS:
+                self._send_to_step(name, getattr(command, name))
 
     def _send_to_next_run(self, headers: Any) -> None:
-        root = self._with_flag(self._spans_of_run().root)
+        spans = self._spans_of_run()
+        root = spans.root._replace(sampled=spans.sampled)
         if self._emitter.nests_chains:
             put_context(headers, root)
         else:
@@ -322,12 +330,12 @@ class TracingInstance:
         if self._tenant.is_sent:
             put_tenant(headers, self._tenant.name)
 
-    def _send_to_step(self, command: Any, attributes: Any) -> None:
-        step = self._reader.step_of(command)
+    def _send_to_step(self, name: str, attributes: Any) -> None:
+        step = self._reader.step_of(name, attributes)
         if step is None:
             return
-        ref = self._with_flag(self._spans_of_run().step_ref(step))
-        effect = self._reader.cancel_effect_of(command)
+        ref = self._spans_of_run().step_ref(step)
+        effect = self._reader.cancel_effect_of(name, attributes)
         state = trace_state(effect) if effect else ""
         if step.kind is StepKind.NEXUS_OPERATION:
             put_nexus_context(attributes.nexus_header, ref, state)
@@ -335,6 +343,3 @@ class TracingInstance:
         put_context(attributes.headers, ref, state)
         if self._tenant.is_sent:
             put_tenant(attributes.headers, self._tenant.name)
-
-    def _with_flag(self, ref: SpanRef) -> SpanRef:
-        return SpanRef(ref.trace_id, ref.span_id, self._spans_of_run().sampled)

@@ -18,25 +18,19 @@ from itertools import batched
 from typing import Final
 
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link
-from opentelemetry.trace.status import Status, StatusCode
 
-from tracer._otel import otel_kind, span_context
+from tracer._finished import readable
 from tracer._otlp import DEFAULT_REDACTION
 from tracer._otlp_env import endpoint_of, protocol_of
 from tracer.attempts import attempts_of
-from tracer.context import SpanRef, caller_of
+from tracer.context import caller_of
 from tracer.model.words import Run
-from tracer.names import TRACER_NAME
 from tracer.redaction.exporters import redact_exporter
 from tracer.redaction.policy import Redaction
 from tracer.settings import DEFAULT_SETTINGS, SpanSettings
 from tracer.spans import SpanRecord, spans_of
 
-_SCOPE: Final = InstrumentationScope(TRACER_NAME)
 _BATCH: Final = 512
 """As many as OpenTelemetry's own batch processor sends at once."""
 
@@ -130,25 +124,6 @@ def otlp_exporter(
         exporter = redact_exporter(exporter, redaction)
     named = {SERVICE_NAME: service_name} if service_name else {}
     return exporter, Resource.create(named)
-
-
-def readable(record: SpanRecord, resource: Resource) -> ReadableSpan:
-    """The finished span that OpenTelemetry's exporters take."""
-    status = Status(StatusCode.ERROR, record.status_message) if record.is_error else Status()
-    return ReadableSpan(
-        name=record.name,
-        context=span_context(SpanRef(record.trace_id, record.span_id), remote=False),
-        parent=span_context(record.parent) if record.parent else None,
-        # Left out, each span would look for its resource anew, a millisecond each time.
-        resource=resource,
-        attributes=record.attributes,
-        links=[Link(span_context(link)) for link in record.links],
-        kind=otel_kind(record.kind),
-        status=status,
-        start_time=record.start_ns,
-        end_time=record.end_ns,
-        instrumentation_scope=_SCOPE,
-    )
 
 
 def _exporter(endpoint: str | None, protocol: str | None) -> SpanExporter:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from tracer.identity import derived_trace_id
 from tracer.model.payloads import json_of
 from tracer.model.words import Payload
 from tracer.names import HEADER, LINK_HEADER, STEP_HEADER
 
+_OURS: Final = re.compile(
+    rb'\{"traceparent": ?"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})"'
+    rb'(?:, ?"tracestate": ?"[^"\\]*")?\}'
+)
+"""The form that we and most others write: seen at once, and read without JSON."""
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
-class SpanRef:
+class SpanRef(NamedTuple):
     """A span somewhere else: the caller, or the run that this one continues."""
 
     trace_id: int
@@ -30,7 +34,10 @@ class SpanRef:
 
 def parse_traceparent(text: object) -> SpanRef | None:
     """Read a W3C `traceparent`; `None` if it is not one, or names the invalid ids 0."""
-    match = _TRACEPARENT.match(text) if isinstance(text, str) else None
+    return _ref(_TRACEPARENT.match(text)) if isinstance(text, str) else None
+
+
+def _ref(match: re.Match[str] | re.Match[bytes] | None) -> SpanRef | None:
     if match is None:
         return None
     trace, span, flags = int(match[1], 16), int(match[2], 16), int(match[3], 16)
@@ -59,5 +66,12 @@ def trace_id_of(run_id: str, headers: Mapping[str, Payload]) -> int:
 
 def _read(headers: Mapping[str, Payload], name: str) -> SpanRef | None:
     # Reading a missing key of a protobuf map would create it.
-    value = json_of(headers[name]) if name in headers else None
+    if name not in headers:
+        return None
+    payload = headers[name]
+    if payload.metadata.get("encoding") == b"json/plain" and (
+        ours := _OURS.fullmatch(payload.data)
+    ):
+        return _ref(ours)
+    value = json_of(payload)
     return parse_traceparent(value.get("traceparent")) if isinstance(value, dict) else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["Limit", "Limits", "Use"]
 
@@ -26,8 +26,7 @@ class Limit(StrEnum):
     """Time that workflow code may take without yielding; the SDK calls more a deadlock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """How much of a limit is used."""
 
     limit: Limit

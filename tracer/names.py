@@ -269,6 +269,11 @@ class Attribute(StrEnum):
     """The reasons that the workflow gave, as a JSON object."""
 
 
+PLAIN: Final = {key: key.value for key in Attribute}
+"""Keys as plain text: exporters that check types strictly take no subclass of `str`. Looking up one
+here costs less than asking the member for its value."""
+
+
 class GenAI(StrEnum):
     """Keys of OpenTelemetry's GenAI and MCP conventions, in the spelling that the tracer writes.
 

@@ -31,8 +31,8 @@ from tracer.model.words import (
     Wait,
     WorkflowTask,
 )
+from tracer.names import PLAIN, SpanKind
 from tracer.names import Attribute as A
-from tracer.names import SpanKind
 from tracer.redaction.content import ContentPolicy, content_of
 from tracer.settings import DEFAULT_SETTINGS, SpanSettings
 
@@ -41,8 +41,8 @@ type Value = str | int | float | bool | tuple[str, ...]
 UNANSWERED: Final = "unanswered"
 """The outcome of a step that was open when its run ended."""
 
-_PLAIN: Final = {key: key.value for key in A}
-"""Exporters that check types strictly take no subclass of `str`."""
+_TEXTS: Final = {word: word.value for kind in (SpanKind, StepKind, Outcome) for word in kind}
+"""Values as plain text, as in `PLAIN`."""
 
 _ERRORS = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
 _FAILED_RUNS = frozenset({RunStatus.FAILED, RunStatus.TIMED_OUT})
@@ -59,9 +59,9 @@ STEP_SPANS: Final = {
 """The span that stands for a step, by its kind."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpanRecord:
-    """One finished span."""
+    """One finished span; of a live one, what is known so far."""
 
     trace_id: int
     span_id: int
@@ -177,29 +177,30 @@ class RunSpans:
     def step_ref(self, step: Step) -> SpanRef:
         """The span of a step, known as soon as the step is: attempts and children nest under it."""
         kind = STEP_SPANS[step.kind]
-        return SpanRef(self.trace_id, span_id(self._run.key.run_id, kind, step.id, step.occurrence))
+        number = span_id(self._run.key.run_id, kind, step.id, step.occurrence)
+        return SpanRef(self.trace_id, number, self.sampled)
 
     def step(self, step: Step) -> SpanRecord:
         """The span of a step that was answered, or that was open when the run ended."""
         kind = STEP_SPANS[step.kind]
         closed_at = self._run.closed_at if step.is_open else step.closed_at
         result = step.result if step.outcome is Outcome.COMPLETED else ()
-        attributes = self._attributes(
-            {
-                A.STEP_KIND: step.kind.value,
-                A.STEP_NAME: step.name,
-                A.STEP_ID: step.id,
-                A.STEP_OCCURRENCE: step.occurrence,
-                A.OUTCOME: step.outcome.value if step.outcome else UNANSWERED,
-                A.TASK_QUEUE: step.task_queue,
-                A.SUMMARY: step.summary,
-                A.RETRY_STATE: step.retry_state,
-                A.INPUT_BYTES: step.input_bytes,
-                A.RESULT_BYTES: step.result_bytes,
-                **self._contents(step.input, result),
-            }
-        )
-        attributes.update(_step_id(step))
+        more: dict[A, Value] = {
+            A.STEP_KIND: _TEXTS[step.kind],
+            A.STEP_NAME: step.name,
+            A.STEP_ID: step.id,
+            A.STEP_OCCURRENCE: step.occurrence,
+            A.OUTCOME: _TEXTS[step.outcome] if step.outcome else UNANSWERED,
+            A.TASK_QUEUE: step.task_queue,
+            A.SUMMARY: step.summary,
+            A.RETRY_STATE: step.retry_state,
+            A.INPUT_BYTES: step.input_bytes,
+            A.RESULT_BYTES: step.result_bytes,
+        }
+        if step.input or result:
+            more.update(self._contents(step.input, result))
+        _add_step_id(more, step)
+        attributes = self._attributes(more)
         self._add_payload_limit(attributes, max(step.input_bytes, step.result_bytes))
         if step.retry_policy and step.retry_policy.maximum_attempts:
             attributes[A.MAXIMUM_ATTEMPTS] = step.retry_policy.maximum_attempts
@@ -207,7 +208,7 @@ class RunSpans:
             kind,
             step.id,
             step.occurrence,
-            kind.value if kind is SpanKind.TIMER else f"{kind.value} {step.name}",
+            _TEXTS[kind] if kind is SpanKind.TIMER else f"{kind} {step.name}",
             step.scheduled_at,
             closed_at or step.scheduled_at,
             attributes,
@@ -219,6 +220,8 @@ class RunSpans:
 
     def _causes(self, step: Step) -> tuple[SpanRef, ...]:
         """The signal or update whose handler asked for the step."""
+        if step.caused_by_signal is None and not step.caused_by_update_id:
+            return ()
         causes = []
         if step.caused_by_signal is not None:
             causes.append((SpanKind.SIGNAL, *step.caused_by_signal))
@@ -343,7 +346,7 @@ class RunSpans:
         if not n_bytes:
             return
         use = self._limits.of_payload(n_bytes)
-        attributes[A.PAYLOAD_HEADROOM.value] = use.headroom
+        attributes[PLAIN[A.PAYLOAD_HEADROOM]] = use.headroom
         if self._limits.is_near(use):
             attributes[A.LIMIT_NEAR.value] = use.limit.value
 
@@ -433,10 +436,10 @@ class RunSpans:
     def _attributes(self, more: dict[A, Value]) -> dict[str, Value]:
         attributes = dict(self._of_run)
         if self.tenant:
-            attributes[A.TENANT.value] = self.tenant
+            attributes[PLAIN[A.TENANT]] = self.tenant
         for key, value in more.items():
             if value != "":
-                attributes[_PLAIN[key]] = value
+                attributes[PLAIN[key]] = value
         return attributes
 
     def _record(
@@ -454,8 +457,9 @@ class RunSpans:
         parent: SpanRef | None = None,
         links: Sequence[SpanRef] = (),
     ) -> SpanRecord:
-        attributes[A.SPAN_KIND.value] = kind.value
-        attributes.update(failure_attributes(failure))
+        attributes[PLAIN[A.SPAN_KIND]] = _TEXTS[kind]
+        if failure is not None:
+            attributes.update(failure_attributes(failure))
         return SpanRecord(
             trace_id=self.trace_id,
             span_id=span_id(self._run.key.run_id, kind, id_in_history, occurrence),
@@ -600,17 +604,15 @@ def _values(branch: Branch, is_json: bool) -> str:
     return f"{{{', '.join(members)}}}" if branch.values else ""
 
 
-def _step_id(step: Step) -> dict[str, Value]:
+def _add_step_id(attributes: dict[A, Value], step: Step) -> None:
     match step.kind:
         case StepKind.ACTIVITY | StepKind.LOCAL_ACTIVITY:
-            return {
-                A.ACTIVITY_ID.value: step.id,
-                A.ACTIVITY_TYPE.value: step.name,
-                A.IS_LOCAL.value: step.kind is StepKind.LOCAL_ACTIVITY,
-            }
+            attributes[A.ACTIVITY_ID] = step.id
+            attributes[A.ACTIVITY_TYPE] = step.name
+            attributes[A.IS_LOCAL] = step.kind is StepKind.LOCAL_ACTIVITY
         case StepKind.CHILD_WORKFLOW:
-            return {A.CHILD_WORKFLOW_ID.value: step.id}
+            attributes[A.CHILD_WORKFLOW_ID] = step.id
         case StepKind.TIMER:
-            return {A.TIMER_ID.value: step.id}
+            attributes[A.TIMER_ID] = step.id
         case _:
-            return {}
+            pass

@@ -158,6 +158,7 @@ def _emit(endpoint: str) -> None:
         for record in half:
             meters.observe(record)
         meters.observe_activation(Measured(("default", "Cargo"), 0.2, 0.1, 100, 10_000))
+        meters.flush()
         assert provider.force_flush()
         # Samples of one second are one sample to the store.
         time.sleep(1.1)

@@ -99,6 +99,7 @@ def test_the_tracer_records_each_metric_with_the_instrument_that_its_name_has() 
     for kind in SpanKind:
         meters.observe(_record(kind))
     meters.observe_activation(Measured(("default", "Cargo"), 0.2, 0.1, 100, 10_000))
+    meters.flush()
     data = reader.get_metrics_data()
     assert data is not None
     kinds = {

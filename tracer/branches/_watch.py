@@ -19,7 +19,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import repeat
 from pathlib import Path
 from types import CodeType
@@ -94,7 +94,6 @@ class BranchWatch:
                 # Functions of this package that ran before were turned away for good.
                 self._monitoring.restart_events()
 
-    @contextmanager
     def watching(
         self,
         run: RunBranches,
@@ -102,7 +101,7 @@ class BranchWatch:
         at: int | None = None,
         recording: bool = True,
         is_read_only: Callable[[], bool] | None = None,
-    ) -> Iterator[ActivationBranches]:
+    ) -> AbstractContextManager[ActivationBranches]:
         """Note what this thread decides for a run, until the context ends.
 
         Enter it around every activation that a replay of the run will come past again; take
@@ -116,19 +115,31 @@ class BranchWatch:
             is_read_only: Needed where the activation validates updates, which replays do not:
                 true while that happens.
 
-        Yields:
-            What was decided; filled when the context ends.
+        Returns:
+            A context. It gives what was decided; filled when it ends.
         """
-        found = ActivationBranches()
+        return _Watching(self, run, at, recording, is_read_only)
+
+    def enter(
+        self, run: RunBranches, recording: bool, is_read_only: Callable[[], bool] | None
+    ) -> tuple[RunBranches | None, bool]:
+        """Begin to note; what it returns is for `leave`."""
         before = self._here.run
         is_open = self._open(run, recording, is_read_only)
         self._here.run = run if is_open else None
-        try:
-            yield found
-        finally:
-            self._here.run = before
-            if is_open:
-                self._close_run(run, found, at)
+        return before, is_open
+
+    def leave(
+        self,
+        entered: tuple[RunBranches | None, bool],
+        run: RunBranches,
+        found: ActivationBranches,
+        at: int | None,
+    ) -> None:
+        """Stop, and tell what was decided."""
+        self._here.run, is_open = entered
+        if is_open:
+            self._close_run(run, found, at)
 
     @contextmanager
     def ignoring(self) -> Iterator[None]:
@@ -380,6 +391,31 @@ class BranchWatch:
             "retrospan: branch capture failed and goes on; workflows are unaffected",
             exc_info=error,
         )
+
+
+class _Watching(AbstractContextManager[ActivationBranches]):
+    """What `watching` gives: as a generator it would cost each activation more than it does."""
+
+    __slots__ = ("_at", "_entered", "_found", "_is_read_only", "_recording", "_run", "_watch")
+
+    def __init__(
+        self,
+        watch: BranchWatch,
+        run: RunBranches,
+        at: int | None,
+        recording: bool,
+        is_read_only: Callable[[], bool] | None,
+    ) -> None:
+        self._watch, self._run, self._at = watch, run, at
+        self._recording, self._is_read_only = recording, is_read_only
+        self._found = ActivationBranches()
+
+    def __enter__(self) -> ActivationBranches:
+        self._entered = self._watch.enter(self._run, self._recording, self._is_read_only)
+        return self._found
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.leave(self._entered, self._run, self._found, self._at)
 
 
 _process_watch: Final = BranchWatch()

@@ -63,7 +63,8 @@ class GenAIEnricher(SpanProcessor):
             spans_only: Scopes of instrumentations that record no GenAI metrics themselves.
             guard: Counts the errors of the tracer itself.
         """
-        self._next = forward_to
+        self.forward_to: Final = forward_to
+        """Gets every span."""
         self._meter_provider = meter_provider
         self._spans_only = tuple(spans_only)
         self._guard = guard or GUARD
@@ -71,25 +72,25 @@ class GenAIEnricher(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """See base class."""
-        if self._next is not None:
-            self._next.on_start(span, parent_context)
+        if self.forward_to is not None:
+            self.forward_to.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """See base class."""
         extra: dict[str, AttributeValue] = {}
         with self._guard.shielded("enriching a GenAI span"):
             extra = self._observe(span)
-        if self._next is not None:
-            self._next.on_end(_Enriched(span, extra) if extra else span)
+        if self.forward_to is not None:
+            self.forward_to.on_end(_Enriched(span, extra) if extra else span)
 
     def shutdown(self) -> None:
         """See base class."""
-        if self._next is not None:
-            self._next.shutdown()
+        if self.forward_to is not None:
+            self.forward_to.shutdown()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """See base class."""
-        return self._next is None or self._next.force_flush(timeout_millis)
+        return self.forward_to is None or self.forward_to.force_flush(timeout_millis)
 
     def _observe(self, span: ReadableSpan) -> dict[str, AttributeValue]:
         """Count a span; what to add to it."""

@@ -8,9 +8,9 @@ go: a worker keeps thousands of runs in its cache, and must not keep their data 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tracer.identity import RunKey
 from tracer.model.cancellation import CANCEL_EFFECTS, CancelEffect, effect_of_type
@@ -55,7 +55,8 @@ _WRAPPERS = frozenset({"activity", "child_workflow", "nexus_operation"})
 _CODE_FAILED = "WORKFLOW_WORKER_UNHANDLED_FAILURE"
 """The cause that the SDK core reports where the worker names none."""
 
-_MODEL_FREE_JOBS = frozenset({"query_workflow", "remove_from_cache"})
+MODEL_FREE_JOBS: Final = frozenset({"query_workflow", "remove_from_cache"})
+"""Jobs that a replay of the run does not come past."""
 
 
 @dataclass(slots=True)
@@ -99,31 +100,33 @@ class ActivationReader:
         self._changes = Changes()
         self._updates_in_progress: dict[str, Update] = {}
 
-    def jobs(self, activation: Any) -> None:
-        """Take in what happened since the last activation."""
+    def jobs(self, activation: Any, names: Sequence[str]) -> None:
+        """Take in what happened since the last activation.
+
+        Args:
+            activation: With its jobs.
+            names: Theirs, as `names_of_jobs` tells them.
+        """
         self._changes = Changes()
-        if not is_about_the_run(activation):
+        if not is_about_the_run(names):
             return
-        jobs = [(job.WhichOneof("variant"), job) for job in activation.jobs]
-        self._at = _time(activation.timestamp)
+        self._at, length = _time(activation.timestamp), activation.history_length
         # A refused update leaves no event behind: the task of the next one has the same length.
-        goes_on = self.task_id == activation.history_length and all(
-            name != "do_update" for name, _ in jobs
-        )
+        goes_on = self.task_id == length and "do_update" not in names
         if not goes_on:
-            self.task_id, self._task_started_at = activation.history_length, self._at
+            self.task_id, self._task_started_at = length, self._at
         self.largest_payload = 0
-        self._run.history_length = activation.history_length
-        self._run.history_size_bytes = activation.history_size_bytes
-        for name, job in jobs:
-            handler = _JOBS.get(name or "")
+        self._run.history_length = length
+        self._run.history_size_bytes = size = activation.history_size_bytes
+        for name, job in zip(names, activation.jobs, strict=True):
+            handler = _JOBS.get(name)
             if handler is not None:
-                handler(self, getattr(job, name or ""))
+                handler(self, getattr(job, name))
         task = WorkflowTask(
             scheduled_at=self._at,
             started_at=self._task_started_at,
             started_event_id=self.task_id,
-            history_size_bytes=activation.history_size_bytes,
+            history_size_bytes=size,
         )
         self.machine.task_scheduled(task, goes_on=goes_on)
 
@@ -158,23 +161,20 @@ class ActivationReader:
         """Whether the worker is still at work on some, for the present task."""
         return any(step.kind is StepKind.LOCAL_ACTIVITY for step in self._steps.values())
 
-    def step_of(self, command: Any) -> Step | None:
-        """The step that a command of the last activation asked for."""
-        name = command.WhichOneof("variant") or ""
-        answered_by = _ANSWERED_BY.get(name)
-        if answered_by is None:
-            return None
-        return self._steps.get((answered_by, getattr(command, name).seq))
+    def step_of(self, name: str, command: Command) -> Step | None:
+        """The step that a command of the last activation, one of `ASKING`, asked for."""
+        return self._steps.get((_ANSWERED_BY[name], command.seq))
 
-    def cancel_effect_of(self, command: Any) -> CancelEffect | None:
+    def cancel_effect_of(self, name: str, command: Command) -> CancelEffect | None:
         """What ends the step that a command asked for, once the workflow cancels it."""
-        name = command.WhichOneof("variant") or ""
-        return self._cancel_effects.get((_ANSWERED_BY.get(name, ""), getattr(command, name).seq))
+        return self._cancel_effects.get((_ANSWERED_BY[name], command.seq))
 
     def _collect_waits(self) -> None:
         """Waits that are over for good: one that nothing explains may still go on."""
         waits = self._run.waits
-        last = waits[-1] if waits and not self._changes.closed else None
+        if not waits:
+            return
+        last = None if self._changes.closed else waits[-1]
         kept = last is not None and (last.closed_at is None or last.woken_by is WokenBy.UNKNOWN)
         self._changes.waits.extend(w for w in waits if w.closed_at and not (kept and w is last))
         waits[:] = [last] if last is not None and kept else []
@@ -282,8 +282,14 @@ class ActivationReader:
         effect = self._cancel_effects.get((answered_by, job.seq))
         if which == "cancelled" and effect is CancelEffect.NOTHING:
             return  # The workflow turned away; what the step comes to, it will not hear.
-        failure = None if which == "completed" else _unwrapped(failure_from(_failure(status)))
-        result = _result(status) if which == "completed" else ()
+        # Most wrap failure and result in a message of their own, Nexus does not.
+        is_bare = answered_by == "resolve_nexus_operation"
+        failure = None
+        result: tuple[Payload, ...] = ()
+        if which != "completed":
+            failure = _unwrapped(failure_from(status if is_bare else status.failure))
+        elif is_bare or status.HasField("result"):
+            result = (status if is_bare else status.result,)
         outcome = _outcome(which, failure)
         if answered_by == "resolve_child_workflow_execution":
             failure = child_failure(outcome, failure)
@@ -496,7 +502,8 @@ class ActivationReader:
         command: Any,
     ) -> Step:
         step = Step(kind, name, id_in_history, 0, 0, self._at)
-        step.summary = text_of(command.user_metadata.summary)
+        if command.HasField("user_metadata"):
+            step.summary = text_of(command.user_metadata.summary)
         note_cause(step, command)
         key = answered_by, a.seq
         self._steps[key] = self.machine.step_scheduled(step)
@@ -507,9 +514,14 @@ class ActivationReader:
         return step
 
 
-def is_about_the_run(activation: Any) -> bool:
-    """Whether an activation moves the run: neither a query nor the cache does."""
-    return any(job.WhichOneof("variant") not in _MODEL_FREE_JOBS for job in activation.jobs)
+def names_of_jobs(activation: Any) -> tuple[str, ...]:
+    """What each job of an activation is about."""
+    return tuple([job.WhichOneof("variant") or "" for job in activation.jobs])
+
+
+def is_about_the_run(names: Sequence[str]) -> bool:
+    """Whether jobs of these names move the run: neither a query nor the cache does."""
+    return not MODEL_FREE_JOBS.issuperset(names)
 
 
 def _time(timestamp: Any) -> int:
@@ -520,18 +532,6 @@ def _trace_headers(headers: Mapping[str, Payload]) -> dict[str, Payload]:
     # A copy: a message that is kept would keep the whole activation in memory.
     names = (HEADER, STEP_HEADER, LINK_HEADER)
     return {name: copy.deepcopy(headers[name]) for name in names if name in headers}
-
-
-def _failure(status: Any) -> Any:
-    """The failure in a resolution: most wrap it in a message of their own, Nexus does not."""
-    return status.failure if "failure" in status.DESCRIPTOR.fields_by_name else status
-
-
-def _result(status: Any) -> tuple[Payload, ...]:
-    """The result in a resolution: Nexus has it without a message of its own around it."""
-    if "result" not in status.DESCRIPTOR.fields_by_name:
-        return (status,)
-    return (status.result,) if status.HasField("result") else ()
 
 
 def _unwrapped(failure: Failure | None) -> Failure | None:
@@ -575,6 +575,9 @@ _ANSWERED_BY = {
     "request_cancel_external_workflow_execution": "resolve_request_cancel_external_workflow",
     "schedule_nexus_operation": "resolve_nexus_operation",
 }
+
+ASKING: Final = frozenset(_ANSWERED_BY)
+"""Commands that ask for a step."""
 
 
 def _handlers(names: Iterable[str]) -> dict[str, Callable[..., None]]:

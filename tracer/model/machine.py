@@ -289,15 +289,16 @@ class RunMachine:
     # -- waits ---------------------------------------------------------------------------------
 
     def _stands_still(self) -> bool:
-        return not any(step.kind not in _PASSIVE for step in self._open.values())
+        return not self._open or all(step.kind in _PASSIVE for step in self._open.values())
 
     def _limit_label(self) -> str:
         labels = (s.summary for s in self._open.values() if s.kind in _PASSIVE and s.summary)
         return next(labels, "")
 
     def _occurrence(self, kind: str, id_in_history: str) -> int:
-        self._occurrences[kind, id_in_history] += 1
-        return self._occurrences[kind, id_in_history]
+        key = kind, id_in_history
+        self._occurrences[key] = occurrence = self._occurrences.get(key, 0) + 1
+        return occurrence
 
 
 def note_cause(step: Step, source: Any) -> None:

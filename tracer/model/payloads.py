@@ -32,7 +32,10 @@ def text_of(payload: Payload) -> str:
 
 def size_of_all(payloads: Iterable[Payload]) -> int:
     """Bytes of the data of all of them."""
-    return sum(map(size_of, payloads))
+    total = 0
+    for payload in payloads:
+        total += size_of(payload)
+    return total
 
 
 def size_of(payload: Payload) -> int:

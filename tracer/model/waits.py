@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from tracer.model.words import Wait, WokenBy, WorkflowTask
 
@@ -32,8 +32,7 @@ class Waker:
     is_human: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Pause:
+class _Pause(NamedTuple):
     """The time since a task completed, in which the run may stand still."""
 
     opened_at: int
