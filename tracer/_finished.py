@@ -72,7 +72,7 @@ def readable(
         parent=_parent(record.parent) if record.parent else None,
         resource=resource,
         attributes=record.attributes if attributes is None else attributes,
-        links=[Link(span_context(link)) for link in record.links] if record.links else (),
+        links=[Link(span_context(link), {}) for link in record.links] if record.links else (),
         kind=otel_kind(record.kind),
         status=Status(StatusCode.ERROR, record.status_message) if record.is_error else _UNSET,
         start_time=record.start_ns,
