@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from tracer._guard import Guard
 
-_PATIENCE_SECONDS: Final = 0.1
+_PATIENCE_SECONDS: Final = 0.25
 """At most, between looks for activations that take long."""
 _SAMPLE_SECONDS: Final = 0.01
 _IDLE_SECONDS: Final = 10.0
@@ -69,8 +69,10 @@ class ActivationClock:
             shown: The name to show for a file.
             guard: Where errors go.
         """
-        self._after_ns = int(slow_seconds * _SLOW_SHARE * 1e9)
-        self._patience = min(_PATIENCE_SECONDS, slow_seconds * _SLOW_SHARE / 2)
+        after = slow_seconds * _SLOW_SHARE
+        self._after_ns = int(after * 1e9)
+        # Two looks or more in the time that is left until it counts as slow.
+        self._patience = max(_SAMPLE_SECONDS, min(_PATIENCE_SECONDS, after / 2))
         self._is_workflow_code = is_workflow_code
         self._shown = shown
         self._guard = guard
