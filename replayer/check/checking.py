@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -141,10 +142,13 @@ def check_many(
     Raises:
         LoadError: A workflow or the profile cannot be loaded.
     """
-    tasks = (_Task(PackedHistory.of(history), options) for history in histories)
+    rest = iter(histories)
+    # No more children than there are runs.
+    first = list(itertools.islice(rest, jobs))
+    tasks = (_Task(PackedHistory.of(history), options) for history in itertools.chain(first, rest))
     waiting: dict[int, Verdict] = {}
     following = 0
-    with ChildPool(jobs, limits=options.limits) as pool:
+    with ChildPool(len(first) or 1, limits=options.limits) as pool:
         pool.prepare(_load, options)
         for outcome in pool.map(_do, tasks):
             waiting[outcome.index] = _verdict_of(outcome)

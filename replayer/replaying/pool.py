@@ -70,14 +70,30 @@ class ChildPool:
     ) -> None:
         self.close()
 
-    def prepare[A, R](self, job: Callable[[A], R], argument: A) -> R:
-        """Do a job in the first child alone, before others: what it loads stays loaded there.
+    def prepare[A, R](self, job: Callable[[A], R], argument: A) -> None:
+        """Do a job in every child at once, before others: what it loads stays loaded there.
 
         Raises:
-            ChildError: The child gave no answer.
+            ChildError: A child gave no answer.
             BaseException: What the job raised.
         """
-        return self._children[0].do(job, argument)
+        errors: list[BaseException] = []
+
+        def prepare(child: Child) -> None:
+            try:
+                child.do(job, argument)
+            except BaseException as error:  # noqa: BLE001 - raised below, in the caller's thread
+                errors.append(error)
+
+        threads = [
+            threading.Thread(target=prepare, args=(child,), daemon=True) for child in self._children
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
 
     def map[A, R](self, job: Callable[[A], R], arguments: Iterable[A]) -> Iterator[Outcome[A, R]]:
         """Do a job for each argument, and yield what became of them as they are done.
