@@ -25,11 +25,10 @@ from replayer.fork._plans import Plan, Planner
 from replayer.fork._server import ForkServer, completed_child, failed_child
 from replayer.fork._trail import Lived, Told, Trail
 from replayer.fork._worker import Helm, TaskGate
-from replayer.fork.changes import Changes, Root, SendSignal, json_payload, payloads_set
+from replayer.fork.changes import Root, SendSignal, json_payload, payloads_set
 from replayer.fork.errors import ForkError
-from replayer.fork.points import ForkPoint
 from replayer.fork.report import AnswerSource, StopReason
-from replayer.fork.script import Activation, Item, ItemKind, Script
+from replayer.fork.script import Activation, Item, ItemKind
 from tracer.model import Outcome, RunStatus, Step, StepKind
 
 _MOST_ATTEMPTS = 100
@@ -44,9 +43,7 @@ class Driver:
 
     def __init__(self, planner: Planner, server: ForkServer, gate: TaskGate, helm: Helm) -> None:
         self._planner = planner
-        self._script: Script = planner.script
-        self._point: ForkPoint = planner.point
-        self._changes: Changes = planner.changes
+        self._script, self._point, self._changes = planner.script, planner.point, planner.changes
         self._server = server
         self._gate = gate
         self._helm = helm
@@ -63,11 +60,11 @@ class Driver:
         """`id` of the items that were delivered, or that the fork made superfluous."""
         self._asked_for = Counter[Word]()
         self._told_of = Counter[Word]()
+        self._positions: dict[int, tuple[Counter[Word], Counter[Word]]] = {}
         self._open: list[Plan] = []
         """Steps that were asked for and not answered yet, in the order of asking."""
         self._targets = Counter[str]()
-        self._seen_asked = 0
-        self._seen_tasks = 0
+        self._seen_asked = self._seen_tasks = 0
         self._now = self._script.activations[0].started_at
         self._offset = 0
         self._is_stopping = False
@@ -320,7 +317,9 @@ class Driver:
 
     def _is_ready(self, message: Item) -> bool:
         """Whether the fork asked for, and was told, what the recorded run had by then."""
-        asked, told = position_of(self._script, message)
+        if id(message) not in self._positions:
+            self._positions[id(message)] = position_of(self._script, message)
+        asked, told = self._positions[id(message)]
         return asked <= self._asked_for and told <= self._told_of
 
     def _fired_before(self, timer: Plan, message: Item) -> bool:

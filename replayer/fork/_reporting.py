@@ -79,6 +79,3 @@ def _notes(script: Script, trail: Trail, fork: Run) -> list[str]:
 
 def _listed(ids: set[str]) -> str:
     return ", ".join(sorted(ids)) or "none"
-
-
-__all__ = ["AnswerSource", "report_of"]

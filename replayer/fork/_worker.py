@@ -96,26 +96,27 @@ class Helm:
         a = self._script.started.workflow_execution_started_event_attributes
         key = self._script.history.key
         seed_id = a.original_execution_run_id or key.run_id
-        info = dataclasses.replace(
-            det.info,
-            namespace=key.namespace,
-            run_id=key.run_id,
-            task_queue=a.task_queue.name or det.info.task_queue,
-            attempt=max(a.attempt, 1),
-            continued_run_id=a.continued_execution_run_id or None,
-            cron_schedule=a.cron_schedule or None,
-            first_execution_run_id=a.first_execution_run_id or key.run_id,
-            original_execution_run_id=seed_id,
-            execution_timeout=_duration(a, "workflow_execution_timeout"),
-            task_timeout=_duration(a, "workflow_task_timeout") or det.info.task_timeout,
-            run_timeout=_duration(a, "workflow_run_timeout"),
-            retry_policy=SdkRetryPolicy.from_proto(a.retry_policy)
-            if a.HasField("retry_policy")
-            else None,
-            start_time=_datetime(self._script.activations[0].started_at),
-            workflow_start_time=_datetime(self._script.run.started_at or self.now),
-            parent=_parent(a, det.info),
-        )
+        facts = {
+            "namespace": key.namespace,
+            "run_id": key.run_id,
+            "task_queue": a.task_queue.name or det.info.task_queue,
+            "attempt": max(a.attempt, 1),
+            "continued_run_id": a.continued_execution_run_id or None,
+            "cron_schedule": a.cron_schedule or None,
+            "first_execution_run_id": a.first_execution_run_id or key.run_id,
+            "original_execution_run_id": seed_id,
+            "execution_timeout": _duration(a, "workflow_execution_timeout"),
+            "task_timeout": _duration(a, "workflow_task_timeout") or det.info.task_timeout,
+            "run_timeout": _duration(a, "workflow_run_timeout"),
+            "retry_policy": _retry_policy(a),
+            "start_time": _datetime(self._script.activations[0].started_at),
+            "workflow_start_time": _datetime(self._script.run.started_at or self.now),
+            "parent": _parent(a, det.info),
+        }
+        # SDKs differ in what they tell workflow code.
+        known = {field.name for field in dataclasses.fields(det.info)}
+        told = {name: fact for name, fact in facts.items() if name in known}
+        info = dataclasses.replace(det.info, **told)
         return dataclasses.replace(det, info=info, randomness_seed=randomness_seed(seed_id))
 
     def before(self, activation: Any) -> None:
@@ -332,6 +333,10 @@ _AT_ONCE = _at_once()
 def _duration(a: WorkflowExecutionStartedEventAttributes, name: str) -> timedelta | None:
     duration: timedelta = getattr(a, name).ToTimedelta()
     return duration or None
+
+
+def _retry_policy(a: WorkflowExecutionStartedEventAttributes) -> SdkRetryPolicy | None:
+    return SdkRetryPolicy.from_proto(a.retry_policy) if a.HasField("retry_policy") else None
 
 
 def _datetime(nanoseconds: int) -> datetime:

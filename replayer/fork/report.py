@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -94,20 +94,3 @@ class ForkReport:
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self)
-
-
-@dataclass(slots=True)
-class ReportDraft:
-    """A report that is being written."""
-
-    rows: list[ForkRow] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def report_from(document: dict[str, Any]) -> ForkReport:
-    """The report that `document` was made from."""
-    rows = tuple(
-        ForkRow(**{**row, "answer": AnswerSource(row["answer"])}) for row in document["rows"]
-    )
-    rest = {"rows": rows, "notes": tuple(document["notes"])}
-    return ForkReport(**{**document, **rest, "stopped": StopReason(document["stopped"])})
