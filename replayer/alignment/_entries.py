@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 from replayer.alignment.words import Decision, Entry, EntryKind, Side
 from replayer.model_calls import StepModelCall, model_call_of
@@ -30,6 +30,7 @@ _UNTIMED = frozenset({StepKind.SIGNAL_EXTERNAL, StepKind.CANCEL_EXTERNAL})
 """Asked for and done: how long the server took says nothing."""
 
 _LAST = float("inf")
+_KINDS = {kind: EntryKind(kind.value) for kind in StepKind}
 
 
 def runs_of(side: Side) -> list[Side]:
@@ -175,7 +176,7 @@ def _step(side: Side, step: Step) -> Entry:
     closed_at = step.closed_at
     is_timed = closed_at is not None and step.kind not in _UNTIMED
     entry = Entry(
-        EntryKind(step.kind.value),
+        _KINDS[step.kind],
         step.name,
         0,
         step.scheduled_event_id,
@@ -295,7 +296,15 @@ def _wait(wait: Wait, unnamed: set[str]) -> Entry:
 def _policy(
     timeouts: dict[str, float], retry: RetryPolicy | None, task_queue: str
 ) -> tuple[tuple[str, str], ...]:
-    told = {f"timeout {name.replace('_', ' ')}": f"{each:g}s" for name, each in timeouts.items()}
+    return _policy_of(tuple(timeouts.items()), retry, task_queue)
+
+
+# The steps of a run share a few policies.
+@lru_cache(maxsize=256)
+def _policy_of(
+    timeouts: tuple[tuple[str, float], ...], retry: RetryPolicy | None, task_queue: str
+) -> tuple[tuple[str, str], ...]:
+    told = {f"timeout {name.replace('_', ' ')}": f"{seconds:g}s" for name, seconds in timeouts}
     if retry is not None:
         told["retries"] = _retries(retry)
     if task_queue:

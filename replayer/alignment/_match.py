@@ -26,7 +26,7 @@ _WEIGHED_GAP: Final = 4_000
 """Pairs in a gap up to which each is weighed."""
 _WEIGHED_PAIRS: Final = 250_000
 """Pairs weighed in one comparison, which takes half a second."""
-_MOST_EDITS: Final = 600
+_MOST_EDITS: Final = 300
 """Edits up to which a shortest edit script is looked for: the work grows with their square."""
 
 _SAME: Final = 2.0

@@ -67,8 +67,7 @@ class Figure:
 def heading(run: Run) -> str:
     """Which run it is, in one line."""
     status = f"{run.status}{' (stuck)' if run.is_stuck else ''}"
-    build = f"  build {run.build_id}" if run.build_id else ""
-    return f"{run.workflow_type}  {status}  {run.key}{build}"
+    return f"{run.workflow_type}  {status}  {run.key}"
 
 
 def entry_name(entry: Entry) -> str:
