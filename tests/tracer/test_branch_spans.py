@@ -309,7 +309,9 @@ async def test_without_capture_only_named_decisions_are_told(temporal_address: s
 
     spans = plain(branches(telescope, handle.result_run_id))
 
-    assert spans == [told for told in EVERYTHING if told[1] == "decision"]
+    # The update may be handled before or after what the run itself decides.
+    expected = [told for told in EVERYTHING if told[1] == "decision"]
+    assert sorted(spans, key=str) == sorted(expected, key=str)
     telescope.check()
 
 
