@@ -281,8 +281,10 @@ class Emitter:
         self._tell_counters()
 
     def _tell_counters(self) -> None:
-        with self.guard.shielded("counting"):
-            self.meters.flush()
+        # Who has nothing to count, as a replayer, makes no instruments either.
+        if self._meters is not None:
+            with self.guard.shielded("counting"):
+                self._meters.flush()
 
     def _finish(self, item: Item | Measured) -> None:
         if isinstance(item, Measured):

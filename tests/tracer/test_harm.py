@@ -37,6 +37,7 @@ from tracer._activation_clock import ActivationClock
 from tracer._attempt import Attempt
 from tracer._branching import RunBranching
 from tracer._collector import Collector
+from tracer._finished import FinishedSpans
 from tracer._meters import Meters
 from tracer._previous import FailureMemory
 from tracer._tenant import TenantOfRun
@@ -123,7 +124,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "the workflow": (RunSpans, "workflow"),
     "sending context": (_runner, "put_context"),
     "sending the tenant": (_runner, "put_tenant"),
-    "reading evictions": (_runner, "eviction_in"),
+    "reading what jobs there are": (_runner, "names_of_jobs"),
     "asking the sampler": (_emitter.Emitter, "is_sampled"),
     "queueing": (_emitter.Emitter, "emit"),
     "holding": (_outbox.Outbox, "hold"),
@@ -131,11 +132,14 @@ PLACES: dict[str, tuple[Any, str]] = {
     "ending a span": (_emitter.Emitter, "end"),
     "making it current": (Chosen, "enter"),
     "an attempt": (Attempt, "__init__"),
-    "its end": (Attempt, "_finished"),
+    "its end": (Attempt, "_finish"),
     "its past": (FailureMemory, "recall"),
     "its contents": (_attempt, "contents"),
     "a client's context": (_interceptors, "_with_current_context"),
     "counting": (Meters, "observe"),
+    "telling counters": (Meters, "flush"),
+    "looking at the processors": (_emitter, "finished_spans"),
+    "sending what is over": (FinishedSpans, "send"),
     "preparing to watch": (RunBranching, "around"),
     "watching": (Collector, "enter"),
     "telling branches": (RunBranching, "to_tell"),
