@@ -1,28 +1,26 @@
 """Temporal's own metrics beside ours: seconds, buckets that reach days, and Python's logging."""
 
-import asyncio
-import logging
 import os
 import subprocess
 import sys
-import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from temporalio.client import Client
 from temporalio.runtime import OpenTelemetryConfig
 from temporalio.worker import Worker
 
-from tests.tracer.leaky_workflows import Broken
 from tests.tracer.otlp_servers import GrpcServer, HttpServer, free_port
 from tests.tracer.traced_workflows import ACTIVITIES, QUEUE, WORKFLOWS, Child
-from tracer._temporal_runtime import CORE_LOGGER, temporal_runtime
+from tracer._temporal_runtime import temporal_runtime
 from tracer.names import DURATION_BUCKETS
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parent.parent.parent
 SOON = timedelta(milliseconds=200)
 
 
@@ -115,42 +113,42 @@ def test_a_process_ends_though_the_collector_is_down(seconds: float) -> None:
     assert done.stdout == "the end\n", "the core's log belongs on no stdout"
 
 
+_LOGS = """
+import asyncio, logging, sys, threading, uuid
+from temporalio.client import Client
+from temporalio.worker import Worker
+from tests.tracer.leaky_workflows import Broken
+from tracer._temporal_runtime import CORE_LOGGER, temporal_runtime
+
 class Heard(logging.Handler):
-    """Sets an event at the first record with a text.
-
-    All runtimes of a process share the logger, and those of other tests may still have to say
-    something.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
-        self.said = threading.Event()
-        self.record: logging.LogRecord | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self.record is None and self.text in record.getMessage():
-            self.record = record
+    said = threading.Event()
+    def emit(self, record):
+        if "Failing workflow task" in record.getMessage():
+            print("heard", record.levelname, file=sys.stderr, flush=True)
             self.said.set()
 
+async def main():
+    logging.getLogger(CORE_LOGGER).addHandler(Heard())
+    client = await Client.connect(sys.argv[1], runtime=temporal_runtime("orders"))
+    async with Worker(client, task_queue="broken", workflows=[Broken]):
+        name = f"broken-{uuid.uuid4()}"
+        handle = await client.start_workflow(Broken.run, id=name, task_queue="broken")
+        await asyncio.to_thread(Heard.said.wait, 60)
+        await handle.terminate()
 
-async def test_the_core_s_log_goes_to_python(
-    temporal_address: str, environ: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+asyncio.run(main())
+"""
+
+
+def test_the_core_s_log_goes_to_python(temporal_address: str, environ: pytest.MonkeyPatch) -> None:
+    # In a process of its own: all runtimes of a process share one log, and the first one's is kept.
     environ.setenv("OTEL_METRICS_EXPORTER", "none")
-    heard = Heard("Failing workflow task")
-    logger = logging.getLogger(CORE_LOGGER)
-    logger.addHandler(heard)
-    try:
-        client = await Client.connect(temporal_address, runtime=temporal_runtime("orders"))
-        async with Worker(client, task_queue="broken", workflows=[Broken]):
-            handle = await client.start_workflow(
-                Broken.run, id=f"broken-{uuid.uuid4()}", task_queue="broken"
-            )
-            assert await asyncio.to_thread(heard.said.wait, 20)
-            await handle.terminate()
-    finally:
-        logger.removeHandler(heard)
-    assert heard.record is not None
-    assert heard.record.levelno == logging.WARNING
-    assert "Failing workflow task" not in capfd.readouterr().out
+    done = subprocess.run(
+        [sys.executable, "-c", _LOGS, temporal_address],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert "heard WARNING" in done.stderr, done.stderr
+    assert "Failing workflow task" not in done.stdout

@@ -32,7 +32,7 @@ TOLD = (
     Attribute.RESULT_CONTENT,
     Attribute.PATCHES,
 )
-LIVE_ONLY = {SpanKind.START, SpanKind.QUERY, SpanKind.HANDLER}
+LIVE_ONLY = {SpanKind.START, SpanKind.QUERY, SpanKind.HANDLER, SpanKind.BRANCH}
 
 
 @asynccontextmanager
