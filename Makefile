@@ -28,10 +28,10 @@ demo: setup
 	@$(BIN)/retrospan demo
 
 test: setup
-	@$(BIN)/pytest -q -n 2 --dist loadfile
+	@$(BIN)/pytest -q -n 3 --dist loadfile
 
 test-fast: setup
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m 'not slow'
+	@$(BIN)/pytest -q -n 3 --dist loadfile -m 'not slow'
 
 # The oldest temporalio that is supported, laid over the environment. Its own pin of protobuf is
 # older than what the rest needs, and works with it.
@@ -47,7 +47,7 @@ OLDEST_TESTS := tests/tracer/test_live.py tests/tracer/test_exactly_once.py \
 	@touch $@
 
 test-oldest: setup .oldest/installed
-	@PYTHONPATH=.oldest $(BIN)/pytest -q -n 2 --dist loadfile $(OLDEST_TESTS)
+	@PYTHONPATH=.oldest $(BIN)/pytest -q -n 3 --dist loadfile $(OLDEST_TESTS)
 
 check: format-check lint types imports test test-oldest
 

@@ -79,12 +79,17 @@ def test_a_fork_that_cannot_go_on_says_what_is_missing(file: Path, in_folder: Pa
 
 
 @pytest.mark.slow
-def test_a_run_in_a_warehouse_is_forked_into_it(file: Path, in_folder: Path) -> None:
+def test_a_run_in_a_warehouse_is_forked_beside_it_or_into_it(file: Path, in_folder: Path) -> None:
     assert retrospan("import", file, cwd=in_folder).returncode == 0
     [run] = [
         json.loads(line) for line in retrospan("runs", "--json", cwd=in_folder).stdout.splitlines()
     ]
-    done = retrospan("fork", run["run_id"], *CODE, "--json", cwd=in_folder)
+    beside = retrospan("fork", run["run_id"], *CODE, "--json", cwd=in_folder)
+    assert beside.returncode == Exit.OK, beside.stderr
+    stored = Path(json.loads(beside.stdout)["stored"])
+    assert stored.parent.samefile(in_folder)
+    assert len(retrospan("runs", "--json", cwd=in_folder).stdout.splitlines()) == 1
+    done = retrospan("fork", run["run_id"], *CODE, "--into-warehouse", "--json", cwd=in_folder)
     assert done.returncode == Exit.OK, done.stderr
     fork = json.loads(done.stdout)["fork"]
     listed = retrospan("runs", "--json", cwd=in_folder).stdout.splitlines()

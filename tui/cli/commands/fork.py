@@ -53,7 +53,7 @@ class Place:
     """Where a fork goes."""
 
     file: Path | None
-    """Beside the recording; None for a warehouse."""
+    """Beside the recording, or in the current folder; None for a warehouse."""
     warehouse: Path | None
 
 
@@ -110,7 +110,13 @@ class Place:
     "-o",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to store the fork's history; beside the recording without it.",
+    help="Where to store the fork's history; without it beside the file that RUN came from,"
+    " else in the current folder.",
+)
+@click.option(
+    "--into-warehouse",
+    is_flag=True,
+    help="Store it in the warehouse instead, as a run that reports count.",
 )
 @click.option(
     "--as-reset",
@@ -137,6 +143,7 @@ def command(
     profile: str | None,
     timeout: float,
     out: Path | None,
+    into_warehouse: bool,
     reset_to: str | None,
     as_json: bool,
     warehouse: Path,
@@ -167,7 +174,12 @@ def command(
         workflows, at, changes, stub, activities if live else None, profile, timeout
     )
     history = resolve_run(run, places)
-    place = _place(run, history, out, warehouse, address)
+    if out is not None and into_warehouse:
+        raise click.UsageError("--out and --into-warehouse are two places: choose one")
+    if into_warehouse:
+        place = Place(None, warehouse)
+    else:
+        place = Place(out or _beside(run, history, address), None)
     fork = asyncio.run(fork_run(history, request))
     stored = _store(fork, place)
     _write(history, fork, stored, as_json=as_json)
@@ -204,18 +216,12 @@ def _check_live(live: bool, activities: str | None, yes: bool) -> None:
     )
 
 
-def _place(
-    run: str, history: RunHistory, out: Path | None, warehouse: Path, address: str | None
-) -> Place:
-    if out is not None:
-        return Place(out, None)
-    if address is None and not is_file(run):
-        return Place(None, warehouse)
+def _beside(run: str, history: RunHistory, address: str | None) -> Path:
     origin = container_of(history.origin.uri)
-    folder = Path.cwd() if address is not None or origin == "-" else Path(origin).absolute().parent
-    stem = Path(origin).name.partition(".")[0] if address is None else history.key.workflow_id
-    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem)[:100]
-    return Place(folder / safe, None)
+    is_in_file = address is None and is_file(run) and origin != "-"
+    folder = Path(origin).absolute().parent if is_in_file else Path.cwd()
+    stem = Path(origin).name.partition(".")[0] if is_in_file else history.key.workflow_id
+    return folder / "".join(c if c.isalnum() or c in "-_" else "-" for c in stem)[:100]
 
 
 def _store(fork: Fork, place: Place) -> str:
