@@ -69,7 +69,8 @@ imports: setup
 	@$(BIN)/lint-imports --no-cache
 
 bench: setup
-	@for figure in benchmarks/[a-z]*.py; do echo "== $$figure"; $(BIN)/python $$figure || exit 1; done
+	@for figure in benchmarks/[a-z]*.py; do name=$$(basename $$figure .py); \
+	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
 	rm -rf .venv .oldest build dist retrospan-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

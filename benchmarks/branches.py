@@ -1,7 +1,7 @@
 """What branch capture costs: an activation with 10,000 decisions, and code that is not watched.
 
 Each figure is the median of interleaved rounds in one process, with and without; ratios taken in
-one run hold on a busy machine, single times do not. Run it: `python benchmarks/branches.py`.
+one run hold on a busy machine, single times do not. Run it: `python -m benchmarks.branches`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Each comparison is a process of its own, so that one does not count the memory of another. Times are
 seconds of CPU, as on a machine with nothing else to do, and medians of rounds.
 
-Run it: `python benchmarks/diff.py`.
+Run it: `python -m benchmarks.diff`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a tape costs and how fast it answers: recorded replay against the SDK's own Replayer.
 
 Both replay the same history, in turns, each in a fresh process; ratios of medians taken in one run
-hold on a busy machine, single times do not. Run it: `python benchmarks/replay.py [--rounds N]`.
+hold on a busy machine, single times do not. Run it: `python -m benchmarks.replay [--rounds N]`.
 """
 
 from __future__ import annotations
