@@ -11,7 +11,7 @@ from replayer.alignment._keys import Keys
 from replayer.alignment._match import Pair, matched
 from replayer.alignment._order import Causes, Order, namesakes
 from replayer.alignment.words import AlignedRow, Entry, EntryKind, Side, Verdict
-from tracer.model import Run
+from tracer.model import Run, uncollected
 from tracer.model.words import Payload
 
 __all__ = ["align"]
@@ -33,7 +33,8 @@ def align(left: Run | Side, right: Run | Side) -> list[AlignedRow]:
     """
     ours = Side(left) if isinstance(left, Run) else left
     theirs = Side(right) if isinstance(right, Run) else right
-    return list(_rows(ours, theirs, ()))
+    with uncollected():
+        return list(_rows(ours, theirs, ()))
 
 
 def _rows(left: Side, right: Side, path: tuple[str, ...]) -> Iterator[AlignedRow]:

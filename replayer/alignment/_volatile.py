@@ -56,6 +56,9 @@ _VOLATILE: Final = re.compile(
     rf"(?<![0-9a-z])(?=[a-z_-]*\d)(?:{'|'.join((*_RANDOM, *_TIMES))})",
     re.IGNORECASE,
 )
+_DIGIT: Final = re.compile(r"\d")
+_SHORTEST: Final = 8
+"""Characters of what is volatile; only an address can have fewer."""
 _SHORTEST_ID: Final = 3
 _EPOCH_UNITS: Final = {10: _NS, 13: 1_000_000, 16: 1_000, 19: 1}
 """Nanoseconds per unit by the number of digits, for times of this century."""
@@ -74,9 +77,18 @@ class Masker:
 
     def text(self, text: str) -> str:
         """The text with each volatile part replaced by the name of its kind."""
-        if any(each in text for each in self._own):
-            text = self._own_pattern.sub("<own>", text)
-        return _VOLATILE.sub(self._mask, text)
+        for each in self._own:
+            if each in text:
+                text = self._own_pattern.sub("<own>", text)
+                break
+        # Nothing volatile has a quote in it, and to the pattern a quote is as good as an end. Most
+        # of what is between those of JSON is short or has no digit, and need not be searched.
+        return '"'.join(
+            [
+                _VOLATILE.sub(self._mask, part) if _may_be_volatile(part) else part
+                for part in text.split('"')
+            ]
+        )
 
     def payloads(self, payloads: Sequence[Payload]) -> Masked:
         """What payloads say, apart from what is volatile; comparable with another run's."""
@@ -108,6 +120,12 @@ class Masker:
         if at is None or self._from is None or self._to is None:
             return False
         return self._from <= at <= self._to
+
+
+def _may_be_volatile(text: str) -> bool:
+    if len(text) < _SHORTEST and "0x" not in text and "0X" not in text:
+        return False
+    return _DIGIT.search(text) is not None
 
 
 def is_same_but_volatile(left: Masked, right: Masked) -> bool:

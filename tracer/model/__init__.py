@@ -6,6 +6,7 @@ the same machine, so that live spans, imported tables and replays cannot disagre
 
 from tracer.model.events import EventReader, run_from_events, time_of
 from tracer.model.failures import failure_from, fingerprint, masked
+from tracer.model.garbage import uncollected
 from tracer.model.machine import RunMachine
 from tracer.model.words import (
     Attempt,
@@ -56,4 +57,5 @@ __all__ = [
     "masked",
     "run_from_events",
     "time_of",
+    "uncollected",
 ]

@@ -20,6 +20,7 @@ from tracer.model.failures import (
     external_failure,
     failure_from,
 )
+from tracer.model.garbage import uncollected
 from tracer.model.machine import RunMachine, note_cause
 from tracer.model.payloads import payloads_of, size_of_all, text_of
 from tracer.model.words import (
@@ -47,8 +48,9 @@ _NS = 1_000_000_000
 def run_from_events(key: RunKey, events: Iterable[Event]) -> Run:
     """The model of a run, from its events in ascending order."""
     reader = EventReader(key)
-    for event in events:
-        reader.read(event)
+    with uncollected():
+        for event in events:
+            reader.read(event)
     return reader.machine.finish()
 
 
@@ -60,6 +62,10 @@ class EventReader:
         self._run = self.machine.run
         self._steps: dict[int, Step] = {}
         """Open and closed steps by the id of the event that scheduled them."""
+        self._id = 0
+        """Of the event at hand: reading a field of a message takes longer than reading ours."""
+        self._at = 0
+        """Its time."""
         self._cancel_effects: dict[int, CancelEffect | None] = {}
         """Of Nexus operations, by the step's `seq`: their headers are no payloads."""
 
@@ -67,13 +73,15 @@ class EventReader:
         """Take in one event."""
         run = self._run
         run.event_count += 1
-        run.first_event_id = run.first_event_id or event.event_id
-        run.last_event_id = event.event_id
-        run.last_event_at = time_of(event)
-        handler = _HANDLERS.get(event.event_type)
+        run.last_event_id = self._id = event.event_id
+        run.last_event_at = self._at = time_of(event)
+        if run.first_event_id is None:
+            run.first_event_id = self._id
+        event_type = event.event_type
+        handler = _HANDLERS.get(event_type)
         if handler is None:
-            name = name_of(EVENT_TYPE, event.event_type) or "UNSPECIFIED"
-            run.unknown_events.append(UnknownEvent(event.event_id, name, time_of(event)))
+            name = name_of(EVENT_TYPE, event_type) or "UNSPECIFIED"
+            run.unknown_events.append(UnknownEvent(self._id, name, self._at))
             return
         attribute, method = handler
         method(self, event, getattr(event, attribute))
@@ -84,7 +92,7 @@ class EventReader:
         run = self._run
         run.workflow_type = a.workflow_type.name
         run.task_queue = a.task_queue.name
-        run.started_at = time_of(event)
+        run.started_at = self._at
         run.input = payloads_of(a.input)
         run.input_bytes = size_of_all(run.input)
         run.headers = a.header.fields
@@ -137,10 +145,10 @@ class EventReader:
         self._close(event, RunStatus.CONTINUED_AS_NEW, failure=failure_from(a.failure))
 
     def _close(self, event: Event, status: RunStatus, **details: Any) -> None:
-        self.machine.closed(status, time_of(event), event_id=event.event_id, **details)
+        self.machine.closed(status, self._at, event_id=self._id, **details)
 
     def _workflow_execution_cancel_requested(self, event: Event, a: Attributes) -> None:
-        self.machine.cancel_requested(time_of(event), event.event_id, a.identity)
+        self.machine.cancel_requested(self._at, self._id, a.identity)
 
     def _workflow_execution_paused(self, event: Event, a: Attributes) -> None:
         self._run.is_paused = True
@@ -162,16 +170,16 @@ class EventReader:
     def _workflow_task_scheduled(self, event: Event, a: Attributes) -> None:
         self.machine.task_scheduled(
             WorkflowTask(
-                scheduled_at=time_of(event),
-                scheduled_event_id=event.event_id,
+                scheduled_at=self._at,
+                scheduled_event_id=self._id,
                 attempt=max(a.attempt, 1),
             )
         )
 
     def _workflow_task_started(self, event: Event, a: Attributes) -> None:
         task = self._task(event)
-        task.started_at = time_of(event)
-        task.started_event_id = self._run.history_length = event.event_id
+        task.started_at = self._at
+        task.started_event_id = self._run.history_length = self._id
         task.identity = a.identity
         task.suggest_continue_as_new = a.suggest_continue_as_new
         task.build_id = a.worker_version.build_id
@@ -189,7 +197,7 @@ class EventReader:
         run.deployment_name = a.deployment_version.deployment_name or run.deployment_name
         run.sdk_name = a.sdk_metadata.sdk_name or run.sdk_name
         run.sdk_version = a.sdk_metadata.sdk_version or run.sdk_version
-        self.machine.task_completed(task, time_of(event), event.event_id)
+        self.machine.task_completed(task, self._at, self._id)
 
     def _workflow_task_failed(self, event: Event, a: Attributes) -> None:
         cause = name_of(WORKFLOW_TASK_FAILED_CAUSE, a.cause)
@@ -198,24 +206,22 @@ class EventReader:
             self.machine.reset_here()
         self.machine.task_failed(
             self._task(event),
-            time_of(event),
+            self._at,
             Outcome.FAILED,
-            event_id=event.event_id,
+            event_id=self._id,
             cause=cause,
             failure=failure_from(a.failure),
         )
 
     def _workflow_task_timed_out(self, event: Event, a: Attributes) -> None:
-        self.machine.task_failed(
-            self._task(event), time_of(event), Outcome.TIMED_OUT, event_id=event.event_id
-        )
+        self.machine.task_failed(self._task(event), self._at, Outcome.TIMED_OUT, event_id=self._id)
 
     def _task(self, event: Event) -> WorkflowTask:
         tasks = self._run.tasks
         if tasks and tasks[-1].outcome is None:
             return tasks[-1]
         # A reset history may end a task that it never scheduled.
-        return self.machine.task_scheduled(WorkflowTask(scheduled_at=time_of(event)))
+        return self.machine.task_scheduled(WorkflowTask(scheduled_at=self._at))
 
     # -- activities ----------------------------------------------------------------------------
 
@@ -237,7 +243,7 @@ class EventReader:
         if (step := self._steps.get(a.scheduled_event_id)) is not None:
             self.machine.step_started(
                 step,
-                time_of(event),
+                self._at,
                 attempt=max(a.attempt, 1),
                 identity=a.identity,
                 last_failure=failure_from(a.last_failure),
@@ -291,7 +297,7 @@ class EventReader:
     def _child_workflow_execution_started(self, event: Event, a: Attributes) -> None:
         if (step := self._steps.get(a.initiated_event_id)) is not None:
             step.child_run_id = a.workflow_execution.run_id
-            step.started_at = time_of(event)
+            step.started_at = self._at
 
     def _start_child_workflow_execution_failed(self, event: Event, a: Attributes) -> None:
         failure = child_start_failure(a.cause)
@@ -380,7 +386,7 @@ class EventReader:
 
     def _nexus_operation_started(self, event: Event, a: Attributes) -> None:
         if (step := self._steps.get(a.scheduled_event_id)) is not None:
-            step.started_at = time_of(event)
+            step.started_at = self._at
             step.operation_token = a.operation_token or a.operation_id
 
     def _nexus_operation_completed(self, event: Event, a: Attributes) -> None:
@@ -416,8 +422,8 @@ class EventReader:
             Signal(
                 name=a.signal_name,
                 occurrence=0,
-                at=time_of(event),
-                event_id=event.event_id,
+                at=self._at,
+                event_id=self._id,
                 identity=a.identity,
                 input=payloads_of(a.input),
                 input_bytes=size_of_all(a.input.payloads),
@@ -428,7 +434,7 @@ class EventReader:
 
     def _workflow_execution_update_admitted(self, event: Event, a: Attributes) -> None:
         update = self._request(a.request)
-        self.machine.update_admitted(update, time_of(event), event.event_id)
+        self.machine.update_admitted(update, self._at, self._id)
 
     def _workflow_execution_update_accepted(self, event: Event, a: Attributes) -> None:
         # The request is left out where an earlier UpdateAdmitted event has it.
@@ -436,13 +442,13 @@ class EventReader:
             update = self._request(a.accepted_request)
         else:
             update = self.machine.update(a.protocol_instance_id)
-        self.machine.update_accepted(update, time_of(event), event.event_id)
+        self.machine.update_accepted(update, self._at, self._id)
 
     def _workflow_execution_update_rejected(self, event: Event, a: Attributes) -> None:
         update = self._request(a.rejected_request)
         failure = failure_from(a.failure)
         self.machine.update_completed(
-            update, time_of(event), Outcome.REJECTED, event_id=event.event_id, failure=failure
+            update, self._at, Outcome.REJECTED, event_id=self._id, failure=failure
         )
 
     def _workflow_execution_update_completed(self, event: Event, a: Attributes) -> None:
@@ -450,9 +456,9 @@ class EventReader:
         failed = a.outcome.HasField("failure")
         self.machine.update_completed(
             update,
-            time_of(event),
+            self._at,
             Outcome.FAILED if failed else Outcome.COMPLETED,
-            event_id=event.event_id,
+            event_id=self._id,
             failure=failure_from(a.outcome.failure) if failed else None,
             result=() if failed else payloads_of(a.outcome.success),
         )
@@ -465,12 +471,12 @@ class EventReader:
         return update
 
     def _marker_recorded(self, event: Event, a: Attributes) -> None:
-        markers.record(self.machine, event, a, time_of(event))
+        markers.record(self.machine, event, a, self._at)
 
     # -- cancellation --------------------------------------------------------------------------
 
     def _cancel_requested(self, event: Event, step: Step) -> None:
-        step.cancel_requested_at = time_of(event)
+        step.cancel_requested_at = self._at
         if self._cancel_effect(step) is CancelEffect.REQUEST:
             self._cancelled(event, step, in_task=True)
 
@@ -479,7 +485,7 @@ class EventReader:
 
     def _cancelled(self, event: Event, step: Step, *, in_task: bool) -> None:
         self.machine.step_closed(
-            step, time_of(event), Outcome.CANCELED, event_id=event.event_id, in_task=in_task
+            step, self._at, Outcome.CANCELED, event_id=self._id, in_task=in_task
         )
 
     def _open_child(self, workflow_id: str) -> Step | None:
@@ -489,17 +495,15 @@ class EventReader:
     # -- common --------------------------------------------------------------------------------
 
     def _schedule(self, event: Event, kind: StepKind, name: str, id_in_history: str) -> Step:
-        step = Step(kind, name, id_in_history, 0, 0, time_of(event), event.event_id)
+        step = Step(kind, name, id_in_history, 0, 0, self._at, self._id)
         step.summary = text_of(event.user_metadata.summary)
         note_cause(step, event)
-        self._steps[event.event_id] = step
+        self._steps[self._id] = step
         return self.machine.step_scheduled(step)
 
     def _answer(self, event: Event, step_event: int, outcome: Outcome, **details: Any) -> None:
         if (step := self._steps.get(step_event)) is not None:
-            self.machine.step_closed(
-                step, time_of(event), outcome, event_id=event.event_id, **details
-            )
+            self.machine.step_closed(step, self._at, outcome, event_id=self._id, **details)
 
     def _answer_failed(self, event: Event, a: Attributes, outcome: Outcome) -> None:
         self._answer(
@@ -513,7 +517,8 @@ class EventReader:
 
 def time_of(event: Event) -> int:
     """The event's time in nanoseconds since the epoch."""
-    return int(event.event_time.seconds * _NS + event.event_time.nanos)
+    time = event.event_time
+    return int(time.seconds * _NS + time.nanos)
 
 
 def _timeouts(**durations: Any) -> dict[str, float]:
