@@ -1,6 +1,6 @@
 # Everything runs from .venv, which `make setup` builds; each target sets it up by itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-oldest check format lint types imports bench clean
+.PHONY: help setup demo test test-fast test-oldest test-mistral check format lint types imports bench clean
 
 BIN := .venv/bin
 PATHS := tracer replayer analytics tui dashboards examples benchmarks tests
@@ -52,7 +52,18 @@ OLDEST_TESTS := tests/tracer/test_live.py tests/tracer/test_exactly_once.py \
 test-oldest: setup .oldest/installed
 	@export PYTHONPATH=.oldest; $(BIN)/pytest -q -n 3 --dist loadfile $(OLDEST_TESTS) || $(AGAIN)
 
-check: format-check lint types imports test test-oldest
+# The SDK of Mistral Workflows, laid over the environment in the same way.
+MISTRAL_SDK := tests/replayer/mistral_sdk.txt
+
+.mistral/installed: $(MISTRAL_SDK) | setup
+	@rm -rf .mistral
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .mistral -r $(MISTRAL_SDK)
+	@touch $@
+
+test-mistral: setup .mistral/installed
+	@PYTHONPATH=.mistral $(BIN)/pytest -q tests/replayer/test_mistral_profile.py
+
+check: format-check lint types imports test test-oldest test-mistral
 
 .PHONY: format-check
 format-check: setup
@@ -76,4 +87,4 @@ bench: setup
 	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
-	rm -rf .venv .oldest build dist retrospan-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .oldest .mistral build dist retrospan-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

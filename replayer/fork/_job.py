@@ -220,7 +220,7 @@ async def _worker(
         worker = Worker(
             client,
             task_queue=queue,
-            workflows=workflows,
+            workflows=profile.with_own(workflows),
             activities=[any_activity],
             workflow_runner=SteeredRunner(profile.workflow_runner, lambda _: helm),
             unsandboxed_workflow_runner=SteeredRunner(

@@ -2,9 +2,9 @@
 
 A replay with another converter, codec, interceptor or plugin than the run had goes wrong in ways
 that look like changed code. A profile is a function that the user names, `module:function`, or one
-that ships: `plain` and `openai-agents`; packages offer more through the entry-point group
-`retrospan.replay_profiles`. The function takes nothing, and returns a `ReplayProfile` or a mapping
-of the arguments of `temporalio.worker.Replayer`.
+that ships: `plain`, `openai-agents` and `mistral`; packages offer more through the entry-point
+group `retrospan.replay_profiles`. The function takes nothing, and returns a `ReplayProfile` or a
+mapping of the arguments of `temporalio.worker.Replayer`.
 """
 
 from __future__ import annotations
@@ -46,15 +46,25 @@ class ReplayProfile:
     """Exceptions that fail a run, where others fail the workflow task."""
     header_codec_behavior: HeaderCodecBehavior = HeaderCodecBehavior.NO_CODEC
     """Whether headers pass the codec."""
+    workflows: Sequence[type] = ()
+    """Those that such a worker has besides the user's own."""
+    local_results: Mapping[str, Any] = field(default_factory=dict)
+    """What local activities give, by activity type, where a history ends before it has their
+    markers: in a workflow task that failed."""
 
     def unsandboxed(self) -> ReplayProfile:
         """The same without a sandbox for any workflow."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return ReplayProfile(**{**values, "workflow_runner": self.unsandboxed_workflow_runner})
 
+    def with_own(self, workflows: Sequence[type]) -> list[type]:
+        """Workflows of the user, and after them those that such a worker has anyway."""
+        return list(dict.fromkeys((*workflows, *self.workflows)))
+
     def arguments(self) -> dict[str, Any]:
-        """Keyword arguments for `Replayer`."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        """Keyword arguments for `Replayer`, all but its workflows."""
+        names = {item.name for item in fields(self)} - {"workflows", "local_results"}
+        return {name: getattr(self, name) for name in names}
 
 
 PLAIN = ReplayProfile()
@@ -137,7 +147,15 @@ def _openai_agents() -> ReplayProfile:
     )
 
 
+def _mistral() -> ReplayProfile:
+    """Runs of Mistral Workflows."""
+    from replayer.replaying._mistral import mistral_profile
+
+    return mistral_profile()
+
+
 _SHIPPED: dict[str, Callable[[], ReplayProfile]] = {
     "plain": lambda: PLAIN,
     "openai-agents": _openai_agents,
+    "mistral": _mistral,
 }

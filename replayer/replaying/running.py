@@ -93,7 +93,7 @@ def replay(
         # No worker has looked at it yet: nothing can be replayed, and the SDK would wait for ever.
         return ReplayOutcome(ReplayStatus.OK)
     progress = _Progress(hook or ReplayHook())
-    plugin = _WatchPlugin(progress, _facts(history), runner_wrapper)
+    plugin = _WatchPlugin(progress, _facts(history), profile.local_results, runner_wrapper)
     found: list[ReplayOutcome] = []
 
     def run() -> None:
@@ -139,7 +139,7 @@ async def _replay(
     arguments["plugins"] = [*arguments["plugins"], plugin]
     try:
         replayer = Replayer(
-            workflows=workflows,
+            workflows=profile.with_own(workflows),
             workflow_task_executor=executor,
             namespace=history.key.namespace,
             runtime=_silent_runtime(),
@@ -188,16 +188,23 @@ class _WatchPlugin(Plugin):
     """Wraps the runners last, when the plugins of the profile have chosen theirs."""
 
     def __init__(
-        self, hook: ReplayHook, facts: Mapping[str, Any], wrapper: RunnerWrapper | None
+        self,
+        hook: ReplayHook,
+        facts: Mapping[str, Any],
+        local_results: Mapping[str, Any],
+        wrapper: RunnerWrapper | None,
     ) -> None:
         self._hook = hook
         self._facts = facts
+        self._local_results = local_results
         self._wrapper = wrapper
 
     def configure_replayer(self, config: Any) -> Any:
         self._hook.configured(config)
         for name in ("workflow_runner", "unsandboxed_workflow_runner"):
-            runner: WorkflowRunner = WatchingRunner(config[name], self._hook, self._facts)
+            runner: WorkflowRunner = WatchingRunner(
+                config[name], self._hook, self._facts, self._local_results
+            )
             config[name] = self._wrapper(runner) if self._wrapper is not None else runner
         return config
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from temporalio.worker import WorkflowRunner
 
+from replayer.replaying._onward import OnwardInstance
+
 if TYPE_CHECKING:
     from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 
@@ -57,7 +59,13 @@ class ReplayHook:
 class WatchingRunner(WorkflowRunner):
     """Any workflow runner, with the instances that it makes watched."""
 
-    def __init__(self, runner: WorkflowRunner, hook: ReplayHook, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        runner: WorkflowRunner,
+        hook: ReplayHook,
+        facts: Mapping[str, Any],
+        local_results: Mapping[str, Any],
+    ) -> None:
         """Wrap a runner.
 
         Args:
@@ -65,10 +73,12 @@ class WatchingRunner(WorkflowRunner):
             hook: Who sees them.
             facts: Fields of `workflow.Info` that the SDK does not know on a replay: it tells code
                 the run that a reset run was reset from, and a task queue of its own.
+            local_results: What local activities give after the end of the history, by their type.
         """
         self._runner = runner
         self._hook = hook
         self._facts = facts
+        self._local_results = local_results
 
     def prepare_workflow(self, defn: Any) -> None:
         """Pass on, once for each class: it imports the class's modules into a sandbox to try it.
@@ -90,7 +100,8 @@ class WatchingRunner(WorkflowRunner):
         details = dataclasses.replace(det, info=info)
         instance = self._runner.create_instance(details)
         self._hook.created(details, instance)
-        return cast("WorkflowInstance", WatchingInstance(instance, self._hook))
+        watched = WatchingInstance(instance, self._hook)
+        return cast("WorkflowInstance", OnwardInstance(watched, self._local_results))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runner, name)

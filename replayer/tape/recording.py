@@ -142,7 +142,7 @@ def record_here(
         TapeError: The tape cannot be written, or another tool has the interpreter's events.
     """
     run = run_from_events(history.key, history.events)
-    workflow = _of_type(run.workflow_type, workflows)
+    workflow = _of_type(run.workflow_type, profile.with_own(workflows))
     files = WorkflowFiles()
     files.add(workflow)
     watch = process_watch()

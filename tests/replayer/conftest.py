@@ -1,9 +1,8 @@
-"""Small valid histories, built from protobuf, and the corpus of real ones where it is there."""
+"""Small valid histories, built from protobuf."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
@@ -126,12 +125,3 @@ def _make_history(
 @pytest.fixture(scope="session")
 def make_history() -> MakeHistory:
     return _make_history
-
-
-@pytest.fixture(scope="session")
-def corpus() -> Path:
-    """The shared corpus of real histories; tests that need it are skipped without it."""
-    folder = Path(__file__).parents[3] / "shared" / "corpus"
-    if not folder.is_dir():
-        pytest.skip("the shared corpus is not beside this checkout")
-    return folder

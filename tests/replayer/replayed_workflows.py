@@ -67,4 +67,24 @@ class Dice:
         return thrown
 
 
+@workflow.defn
+class Registered:
+    """Begins as runs do to which an SDK adds a local activity of its own."""
+
+    @workflow.run
+    async def run(self) -> str:
+        first = await workflow.execute_local_activity(charge, 7, start_to_close_timeout=TIMEOUT)
+        second = await workflow.execute_local_activity(charge, 8, start_to_close_timeout=TIMEOUT)
+        await workflow.sleep(0.01)
+        return f"{first}, {second}"
+
+
+@workflow.defn(name="Registered")
+class Broken:
+    @workflow.run
+    async def run(self) -> str:
+        await workflow.execute_local_activity(charge, 7, start_to_close_timeout=TIMEOUT)
+        raise RuntimeError("not ready")
+
+
 ACTIVITIES = [charge]

@@ -108,7 +108,7 @@ def test_profiles(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("plane", "there is no replay profile 'plane'; choose from openai-agents, plain"),
+        ("plane", "there is no replay profile 'plane'; choose from mistral, openai-agents, plain"),
         ("orders_a1:wrong", "profile orders_a1:wrong sets interceptor, task_queue; expected some"),
         ("orders_a1:broken", "profile orders_a1:broken fails: KeyError: 'AES_KEY'"),
         ("sys:path", "profile sys:path is list; expected a ReplayProfile"),

@@ -15,6 +15,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer, Worker, WorkflowRunner
 
+from replayer.check import VerdictStatus, check_replay
 from replayer.history import RunHistory, from_server
 from replayer.replaying import (
     PLAIN,
@@ -23,6 +24,7 @@ from replayer.replaying import (
     PackedHistory,
     ReplayHook,
     ReplayOutcome,
+    ReplayProfile,
     ReplayStatus,
     WatchingRunner,
     replay,
@@ -32,9 +34,11 @@ from tests.replayer.replayed_workflows import (
     ACTIVITIES,
     QUEUE,
     Blocking,
+    Broken,
     Dice,
     Impatient,
     Order,
+    Registered,
     Reordered,
     Sleepless,
 )
@@ -187,6 +191,61 @@ async def test_a_run_that_no_worker_has_looked_at_replays(order: RunHistory) -> 
     for length in (1, 2):
         young = dataclasses.replace(order, events=order.events[:length])
         assert replay(young, [Order]).status is ReplayStatus.OK
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def registered(temporal_address: str) -> RunHistory:
+    """A run of `Registered`."""
+    async with working(temporal_address, Registered) as client:
+        handle = await started(client, Registered)
+        await handle.result()
+        return await from_server(client, handle.id)
+
+
+def within_first_task(history: RunHistory) -> RunHistory:
+    """As a history is while its first workflow task runs, or when that task has failed."""
+    return dataclasses.replace(history, events=history.events[:3])
+
+
+async def test_a_task_that_waits_for_a_local_activity_replays(registered: RunHistory) -> None:
+    seen = Seen()
+    outcome = replay(within_first_task(registered), [Registered], hook=seen, quiet_seconds=3)
+    assert outcome == ReplayOutcome(ReplayStatus.OK)
+    assert seen.commands == ["schedule_local_activity"]
+    assert seen.jobs[:-1] == ["initialize_workflow"]
+
+
+async def test_local_activities_with_known_results_let_it_go_on(registered: RunHistory) -> None:
+    seen = Seen()
+    profile = ReplayProfile(local_results={"charge": "charged"})
+    outcome = replay(within_first_task(registered), [Registered], profile, hook=seen)
+    assert outcome == ReplayOutcome(ReplayStatus.OK)
+    assert seen.commands == ["schedule_local_activity", "schedule_local_activity", "start_timer"]
+
+
+async def test_recorded_local_activities_give_what_they_gave(registered: RunHistory) -> None:
+    seen = Seen()
+    profile = ReplayProfile(local_results={"charge": "never"})
+    assert replay(registered, [Registered], profile, hook=seen).status is ReplayStatus.OK
+    assert seen.result() == "charged 7, charged 8"
+
+
+async def test_a_task_fails_where_it_failed_after_its_local_activities(
+    registered: RunHistory,
+) -> None:
+    profile = ReplayProfile(local_results={"charge": "charged"})
+    stuck = within_first_task(registered)
+    verdict = check_replay(stuck, [Broken], profile)
+    assert verdict.status is VerdictStatus.FAILED
+    assert verdict.explanation is not None
+    assert verdict.explanation.sdk == "RuntimeError: not ready"
+    assert check_replay(stuck, [Registered], profile).status is VerdictStatus.OK
+    assert check_replay(stuck, [Broken]).status is VerdictStatus.OK
+
+
+async def test_workflows_of_a_profile_are_registered(order: RunHistory) -> None:
+    profile = ReplayProfile(workflows=(Order,))
+    assert replay(order, [Impatient], profile).status is ReplayStatus.OK
 
 
 async def test_a_history_passes_to_a_child(order: RunHistory) -> None:

@@ -25,8 +25,8 @@ def profile_option() -> Decorator:
     return click.option(
         "--profile",
         metavar="NAME",
-        help="What the worker was made with: plain, openai-agents, or module:function that returns "
-        "arguments of temporalio.worker.Replayer.",
+        help="What the worker was made with: plain, openai-agents, mistral, or module:function "
+        "that returns arguments of temporalio.worker.Replayer.",
     )
 
 
