@@ -1,6 +1,7 @@
 """Workflows and profiles by name: what is found, and what is said when it is not."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,16 +40,20 @@ def broken():
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "orders_a1.py").write_text(WORKFLOW.format(name="Order"))
     (tmp_path / "shop_a1" / "flows").mkdir(parents=True)
     (tmp_path / "shop_a1" / "__init__.py").touch()
     (tmp_path / "shop_a1" / "flows" / "__init__.py").touch()
     (tmp_path / "shop_a1" / "flows" / "refund.py").write_text(WORKFLOW.format(name="Refund"))
-    return tmp_path
+    before = set(sys.modules)
+    yield tmp_path
+    # What lies in this folder only: extension modules crash when they are imported twice.
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(tmp_path):
+            del sys.modules[name]
 
 
 def test_by_module(folder: Path) -> None:
