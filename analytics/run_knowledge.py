@@ -35,13 +35,14 @@ def _decision(at: int, function: str, attributes: str) -> Decision:
     told: dict[str, Any] = orjson.loads(attributes)
     file, line = str(told.get("code.file.path", "")), told.get("code.line.number")
     outcome = told.get("retrospan.branch.outcome")
-    values = told.get("retrospan.branch.values")
+    name = told.get("retrospan.decision.name")
+    values = told.get("retrospan.branch.values" if name is None else "retrospan.decision.why")
     return Decision(
         place=f"{file}:{function}:{line}",
         qualname=function,
         line=line if isinstance(line, int) else 0,
-        condition=str(told.get("retrospan.branch.condition", "")),
-        outcome=outcome if isinstance(outcome, bool) else str(outcome),
+        condition=str(told.get("retrospan.branch.condition", "") if name is None else name),
+        outcome=outcome if isinstance(outcome, bool | int | float) else str(outcome),
         occurrence=_count(told.get("retrospan.branch.occurrence")),
         at=at,
         file=file,

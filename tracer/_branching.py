@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from temporalio import workflow
 
-from tracer._collector import Collector
 from tracer._guard import Guard
 from tracer.branches import (
     ActivationBranches,
@@ -27,6 +26,7 @@ from tracer.branches import (
     process_watch,
 )
 from tracer.branches._files import WorkflowFiles
+from tracer.collector import Collector
 from tracer.model.activations import MODEL_FREE_JOBS
 from tracer.redaction import Redactor
 
@@ -154,7 +154,7 @@ class Watched(AbstractContextManager["Watched", None]):
         self,
         guard: Guard,
         context: AbstractContextManager[ActivationBranches | None] | None = None,
-        collector: Collector | None = None,
+        collector: Collector[int] | None = None,
     ) -> None:
         self.found: ActivationBranches | None = None
         """Filled when the activation is over; `None` where nothing watched for branches."""

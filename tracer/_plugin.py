@@ -14,11 +14,12 @@ from tracer._branching import DEFAULT_BRANCHES
 from tracer._emitter import Chains, emitter_with
 from tracer._guard import Guard
 from tracer._interceptors import EmittingInterceptor
-from tracer._sandbox import runner_sharing, runner_watched_by
+from tracer._sandbox import runner_watched_by
 from tracer._tenant import TenantSource
 from tracer.branches import BranchSettings
 from tracer.limits import DEFAULT_LIMITS, Limits
 from tracer.redaction.content import ContentPolicy
+from tracer.sharing import WITH_OPENTELEMETRY, runner_sharing
 
 
 class TracerPlugin(SimplePlugin):
@@ -98,7 +99,7 @@ class TracerPlugin(SimplePlugin):
         """
         runner = config.get("workflow_runner")
         if runner is not None:
-            config["workflow_runner"] = runner_sharing(runner)
+            config["workflow_runner"] = runner_sharing(runner, WITH_OPENTELEMETRY)
         return config
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from replayer.alignment._volatile import Masker, is_same_but_volatile
 from replayer.alignment.words import Decision
+from tracer.branches import BranchKind
 from tracer.model import Run
 
 if TYPE_CHECKING:
@@ -78,20 +79,25 @@ def decisions_of(tape: Tape) -> list[Decision]:
             at=found.branch.at or 0,
             file=found.branch.point.file,
             because=found.branch.because,
+            values=found.branch.values,
         )
         for found in tape.branches()
     ]
 
 
 def values_at(tape: Tape, decision: Decision) -> tuple[tuple[str, str], ...]:
-    """What the names in a decision's condition stood for.
+    """What the names in a decision's condition stood for; the reasons of a named one.
 
     Raises:
         TapeError: The tape is damaged there.
     """
+    if decision.values:
+        return decision.values
     for found in tape.branches():
         branch = found.branch
         if (branch.point.id, branch.occurrence) == (decision.place, decision.occurrence):
+            if branch.point.kind is BranchKind.DECISION:
+                return ()
             frame = _frame(tape, found.position)
             names = dict.fromkeys(_NAME.findall(decision.condition))
             values = ((name, _value(frame, name)) for name in names) if frame is not None else ()

@@ -34,6 +34,7 @@ from temporalio.workflow import NondeterminismError
 from replayer.history import RunHistory
 from replayer.replaying.profile import PLAIN, ReplayProfile
 from replayer.replaying.watching import ReplayHook, WatchingRunner
+from tracer.sharing import TRACER, runner_sharing
 
 __all__ = ["QUIET_SECONDS", "ReplayOutcome", "ReplayStatus", "has_abandoned_replays", "replay"]
 
@@ -202,8 +203,9 @@ class _WatchPlugin(Plugin):
     def configure_replayer(self, config: Any) -> Any:
         self._hook.configured(config)
         for name in ("workflow_runner", "unsandboxed_workflow_runner"):
+            shared = runner_sharing(config[name], TRACER)
             runner: WorkflowRunner = WatchingRunner(
-                config[name], self._hook, self._facts, self._local_results
+                shared, self._hook, self._facts, self._local_results
             )
             config[name] = self._wrapper(runner) if self._wrapper is not None else runner
         return config

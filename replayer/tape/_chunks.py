@@ -236,7 +236,8 @@ class Tables:
         """The fields of a `BranchPoint`."""
         self.activations: list[dict[str, Any]] = []
         self.branches: list[list[Any]] = []
-        """Position, activation, point, outcome, occurrence, time, what settled it."""
+        """Position, activation, point, outcome, occurrence, time, what settled it, rounds, reasons
+        of a named one."""
         self.frame_codes = array("I")
         self.frame_coroutines = array("I")
         self.frame_parents = array("I")

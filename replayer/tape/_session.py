@@ -1,14 +1,15 @@
 """The recording of one replay: activations in, a tape out.
 
 It is a hook of `replayer.replaying`: it sees each activation and its completion on the thread that
-runs the workflow code. Decisions are captured by `tracer.branches`, the same code that makes branch
-spans of a live run, so that both have the same ids, occurrences and outcomes.
+runs the workflow code. Decisions are captured by `tracer.branches` and `tracer.collector`, the same
+code that makes branch spans of a live run: both have the same ids, occurrences and outcomes.
 """
 
 from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Final
 
 from temporalio import workflow
@@ -22,8 +23,17 @@ from replayer.tape._recorder import Recorder
 from replayer.tape._writer import TapeWriter
 from replayer.tape.errors import TapeError
 from replayer.tape.words import CoroutineKind
-from tracer.branches import ActivationBranches, BranchSettings, BranchWatch, RunBranches
+from tracer.branches import (
+    ActivationBranches,
+    Branch,
+    BranchSettings,
+    BranchWatch,
+    RunBranches,
+    WorkflowFiles,
+)
+from tracer.collector import Collector
 from tracer.model.failures import failure_from
+from tracer.redaction import Redactor
 
 __all__ = ["Session"]
 
@@ -58,6 +68,7 @@ class Session(ReplayHook):
         watch: BranchWatch,
         events: EventMap,
         writer: TapeWriter,
+        files: WorkflowFiles,
     ) -> None:
         self.failure = ""
         """Why the last activation failed; empty if it did not."""
@@ -70,6 +81,16 @@ class Session(ReplayHook):
         self._writer = writer
         self._tables: Tables = recorder.tables
         self._branches = RunBranches(_EVERYTHING, self._note, lambda: recorder.line_position)
+        redactor = Redactor()
+        self._named = Collector(
+            lambda path: files.shown(path) or Path(path).name,
+            lambda: (self._branches.n_taken, recorder.line_position),
+            workflow.unsafe.is_read_only,
+            lambda why: redactor.attributes(why)[0],
+            self._note,
+            per_activation=sys.maxsize,
+        )
+        """Decisions that the code names, each after so many others, at a position."""
         self._context = ExitStack()
         self._is_recording = False
         self._instances = 0
@@ -105,10 +126,14 @@ class Session(ReplayHook):
             job.do_update.run_validator for job in activation.jobs
         )
         self._recorder.activation_begins()
+        at = activation.timestamp.ToNanoseconds()
+        self._named.prepare(at=at, recording=True)
+        self._named.enter()
+        self._context.callback(self._named.leave)
         self._found = self._context.enter_context(
             self._watch.watching(
                 self._branches,
-                at=activation.timestamp.ToNanoseconds(),
+                at=at,
                 is_read_only=workflow.unsafe.is_read_only if validates else None,
             )
         )
@@ -199,16 +224,26 @@ class Session(ReplayHook):
     def _tell_branches(self) -> None:
         tables = self._tables
         activation = len(tables.activations) - 1
-        for branch, position in zip(self._found.branches, self._found.marks, strict=True):
+        for position, branch in self._decisions():
             tables.branches.append([
                 position,
                 activation,
                 tables.point_number(branch.point),
-                int(branch.outcome),
+                branch.outcome,
                 branch.occurrence,
                 branch.at,
                 branch.because,
+                branch.rounds,
+                branch.values,
             ])  # fmt: skip
+
+    def _decisions(self) -> list[tuple[int, Branch]]:
+        """What the activation decided, in its order, with positions."""
+        found = list(zip(self._found.marks, self._found.branches, strict=True))
+        named, _ = self._named.taken()
+        for shift, ((n_before, position), branch) in enumerate(named):
+            found.insert(n_before + shift, (position, branch))
+        return found
 
     def _note(self, _place: str, error: Exception) -> None:
         self.problem = self.problem or error

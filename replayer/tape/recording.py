@@ -151,7 +151,7 @@ def record_here(
     writer = TapeWriter(path, _head(history, workflow, run.workflow_type), tables)
     recorder = Recorder(tables, writer.write, workflow, most_positions)
     monitor = Monitor(files)
-    session = Session(recorder, monitor, watch, EventMap(run, history.events), writer)
+    session = Session(recorder, monitor, watch, EventMap(run, history.events), writer, files)
     try:
         outcome = _replayed(history, workflow, profile, session, monitor)
         problem = session.problem or monitor.problem

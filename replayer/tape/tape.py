@@ -17,7 +17,7 @@ import hashlib
 import os
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -358,16 +358,7 @@ class Tape:
         if self._branches is None:
             with reading(self.path, 0):
                 points = [_point(row) for row in self._tables.points]
-                self._branches = tuple(
-                    TapeBranch(
-                        Branch(points[point], bool(outcome), occurrence, at, because),
-                        int(position),
-                        int(activation),
-                    )
-                    for position, activation, point, outcome, occurrence, at, because in (
-                        self._tables.branches
-                    )
-                )
+                self._branches = tuple(_branch(row, points) for row in self._tables.branches)
         return self._branches
 
     def event_of(self, position: int) -> int | None:
@@ -474,6 +465,22 @@ def _point(row: list[Any]) -> BranchPoint:
         BranchKind(kind),
         str(condition),
     )
+
+
+def _branch(row: list[Any], points: Sequence[BranchPoint]) -> TapeBranch:
+    position, activation, point, outcome, occurrence, at, because, rounds, values = row
+    if not isinstance(outcome, bool | str | int | float):
+        raise TypeError("a decision came to nothing that can be read")
+    branch = Branch(
+        points[point],
+        outcome,
+        int(occurrence),
+        _optional(at),
+        str(because),
+        tuple((str(name), str(text)) for name, text in values),
+        _optional(rounds),
+    )
+    return TapeBranch(branch, int(position), int(activation))
 
 
 def _names_file(row: list[Any], file: str) -> bool:

@@ -36,7 +36,7 @@ from tracer import (
 from tracer._activation_clock import ActivationClock
 from tracer._attempt import Attempt
 from tracer._branching import RunBranching
-from tracer._collector import Collector
+from tracer.collector import Collector
 from tracer._finished import FinishedSpans
 from tracer._meters import Meters
 from tracer._previous import FailureMemory

@@ -4,6 +4,8 @@ from typing import Any
 
 from temporalio import workflow
 
+from tracer import decision
+
 
 @workflow.defn
 class Review:
@@ -29,6 +31,15 @@ class Hasty:
     @workflow.signal
     def approve(self) -> None:
         pass
+
+
+@workflow.defn(name="Review")
+class Deciding(Review):
+    @workflow.run
+    async def run(self, customer: dict[str, Any]) -> str:
+        for round in range(7):
+            decision("risk", "high" if round else "low", score=round)
+        return await super().run(customer)
 
 
 @workflow.defn(name="Review")

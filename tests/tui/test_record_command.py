@@ -18,6 +18,7 @@ from tui.cli.exits import Exit
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_folder")]
 
 REVIEW = "tests.tui.recorded_workflow:Review"
+DECIDING = "tests.tui.recorded_workflow:Deciding"
 HASTY = "tests.tui.recorded_workflow:Hasty"
 
 type Captured = pytest.CaptureFixture[str]
@@ -57,6 +58,22 @@ def test_a_closed_run_becomes_a_tape(tmp_path: Path, capsys: Captured) -> None:
         assert out.endswith("closed: completed\n")
 
 
+def test_decisions_that_code_names_are_told(tmp_path: Path, capsys: Captured) -> None:
+    file = history(tmp_path / "run.pb")
+
+    _, out, _ = run(capsys, "record", file, "--workflow", DECIDING)
+    _, row, _ = run(capsys, "record", file, "--workflow", DECIDING, "--json")
+
+    [line] = [line for line in out.splitlines() if line.startswith("decisions:")]
+    assert line.split(maxsplit=1)[1].startswith('risk = "low" (score: 0); risk = "high" (score: 1)')
+    assert line.endswith("; and 2 more")
+    decisions = json.loads(row)["decisions"]
+    assert len(decisions) == 7
+    assert decisions[3]["outcome"] == "high"
+    assert decisions[3]["why"] == {"score": 3}
+    assert decisions[3]["at"].startswith("tests/tui/recorded_workflow.py:")
+
+
 def test_an_open_run_is_no_problem_and_json_is_one_row(tmp_path: Path, capsys: Captured) -> None:
     file = history(tmp_path / "run.pb", is_open=True)
 
@@ -72,6 +89,7 @@ def test_an_open_run_is_no_problem_and_json_is_one_row(tmp_path: Path, capsys: C
             "activations": 1,
             "coroutines": 3,
             "branches": 0,
+            "decisions": [],
             "stop": "waiting",
             "reason": "waits for a signal or an update",
         }

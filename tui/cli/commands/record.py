@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import orjson
 
 from replayer.replaying import Limits
-from replayer.tape import Stop, StopKind, Tape, open_tape, record
+from replayer.tape import Stop, StopKind, Tape, TapeBranch, open_tape, record
+from tracer.branches import Branch, BranchKind
 from tui import figures
 from tui.cli.diagnostics import say
 from tui.cli.exits import Exit
@@ -23,6 +25,7 @@ _EXPECTED = frozenset({StopKind.CLOSED, StopKind.WAITING})
 """Ends of a tape that are ends of the run, or of its history."""
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 _MOST_NAME = 100
+_MOST_DECISIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ def _write(recorded: Recorded, *, as_json: bool) -> None:
             "activations": tape.activation_count,
             "coroutines": len(tape.coroutines()),
             "branches": len(tape.branches()),
+            "decisions": [_decision(found) for found in tape.branches() if _is_named(found)],
             "stop": stop.kind.value,
             "reason": stop.text,
         })  # fmt: skip
@@ -104,11 +108,42 @@ def _write(recorded: Recorded, *, as_json: bool) -> None:
         "positions": f"{figures.count(len(tape))} in {figures.count(tape.activation_count)} "
         "activations",
         "branches": figures.count(len(tape.branches())),
+        **_decisions(tape),
         "coroutines": figures.count(len(tape.coroutines())),
         "ends": f"{stop.kind}: {stop.text}",
     }
     for name, value in facts.items():
         click.echo(safe_text(f"{name + ':':<12} {value}"))
+
+
+def _is_named(found: TapeBranch) -> bool:
+    return found.branch.point.kind is BranchKind.DECISION
+
+
+def _decision(found: TapeBranch) -> dict[str, object]:
+    branch = found.branch
+    return {
+        "name": branch.point.condition,
+        "outcome": branch.outcome,
+        "why": {name: orjson.loads(text) for name, text in branch.values},
+        "position": found.position,
+        "at": f"{branch.point.file}:{branch.point.line}",
+    }
+
+
+def _decisions(tape: Tape) -> dict[str, str]:
+    """What the code named, the first few: `needs_review = true (amount: 1200)`."""
+    named = [found.branch for found in tape.branches() if _is_named(found)]
+    told = [_decision_text(branch) for branch in named[:_MOST_DECISIONS]]
+    if len(named) > len(told):
+        told.append(f"and {len(named) - len(told)} more")
+    return {"decisions": "; ".join(told)} if told else {}
+
+
+def _decision_text(branch: Branch) -> str:
+    why = ", ".join(f"{name}: {text}" for name, text in branch.values)
+    told = f"{branch.point.condition} = {orjson.dumps(branch.outcome).decode()}"
+    return f"{told} ({why})" if why else told
 
 
 def _key(tape: Tape) -> str:

@@ -1,4 +1,4 @@
-"""Collects the decisions that workflow code names, for the worker that runs it."""
+"""Collects the decisions that workflow code names, for the worker or the recording that runs it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from tracer.branches._recorder import is_constructing
 from tracer.branches._values import safe_repr
 from tracer.decisions import TAKERS
 
-_MOST_PER_ACTIVATION: Final = 100
+__all__ = ["Collector"]
+
 _MOST_REASONS: Final = 16
 _MOST_TEXT: Final = 200
 
 
-class Collector:
+class Collector[M]:
     """Collects the decisions that one run names.
 
     One for each workflow instance, from its first activation on: occurrences are counted while
@@ -31,27 +32,32 @@ class Collector:
     def __init__(
         self,
         shown: Callable[[str], str],
-        n_branches: Callable[[], int],
+        mark: Callable[[], M],
         is_read_only: Callable[[], bool],
         redacted: Callable[[dict[str, Any]], Mapping[str, Any]],
         on_error: Callable[[str, Exception], None],
+        *,
+        per_activation: int = 100,
     ) -> None:
         """Create it together with the workflow instance.
 
         Args:
             shown: The name to show for a file.
-            n_branches: How many branches were captured so far in this activation.
+            mark: Asked as each decision is taken for its place among other things, such as how many
+                branches were captured so far in this activation.
             is_read_only: Whether the running code must leave no trace.
             redacted: Reasons without what must not leave the process.
             on_error: Told where and what went wrong in here.
+            per_activation: Most decisions that are kept of one activation.
         """
         self._shown = shown
-        self._n_branches = n_branches
+        self._mark = mark
         self._is_read_only = is_read_only
         self._redacted = redacted
         self._on_error = on_error
+        self._per_activation = per_activation
         self._counts: dict[BranchPoint, int] = {}
-        self._taken: list[tuple[int, Branch]] = []
+        self._taken: list[tuple[M, Branch]] = []
         self._dropped = 0
         self._at = 0
         self._is_recording = False
@@ -76,11 +82,8 @@ class Collector:
         TAKERS.pop(get_ident(), None)
         self._is_first = False
 
-    def taken(self) -> tuple[list[tuple[int, Branch]], int]:
-        """The decisions of the activation, and how many more were only counted.
-
-        With each goes how many branches had been captured before it.
-        """
+    def taken(self) -> tuple[list[tuple[M, Branch]], int]:
+        """The decisions of the activation with their marks, and how many more were only counted."""
         return self._taken, self._dropped
 
     def note(self, name: str, outcome: Any, why: dict[str, Any], frame: FrameType) -> None:
@@ -88,17 +91,17 @@ class Collector:
         try:
             if not self._is_counting(frame):
                 return
-            point = self._point(str(name)[:_MOST_TEXT], frame)
+            point = self._point(_clean(str(name)[:_MOST_TEXT]), frame)
             occurrence = self._counts[point] = self._counts.get(point, 0) + 1
             if not self._is_recording:
                 return
-            if len(self._taken) >= _MOST_PER_ACTIVATION:
+            if len(self._taken) >= self._per_activation:
                 self._dropped += 1
                 return
             reasons = self._redacted(_bounded(why))
             values = tuple((key, json.dumps(value)) for key, value in reasons.items())
             taken = Branch(point, _plain(outcome), occurrence, self._at, values=values)
-            self._taken.append((self._n_branches(), taken))
+            self._taken.append((self._mark(), taken))
         except Exception as error:  # noqa: BLE001 - it would be raised into the user's code
             self._on_error("noting a decision", error)
 
@@ -120,7 +123,13 @@ class Collector:
 
 
 def _bounded(why: dict[str, Any]) -> dict[str, Any]:
-    return {name[:_MOST_TEXT]: _plain(value) for name, value in islice(why.items(), _MOST_REASONS)}
+    most = islice(why.items(), _MOST_REASONS)
+    return {_clean(name[:_MOST_TEXT]): _plain(value) for name, value in most}
+
+
+def _clean(text: str) -> str:
+    """The text with what UTF-8 cannot say, lone surrogates, escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _plain(value: Any) -> bool | str | int | float:
@@ -131,5 +140,5 @@ def _plain(value: Any) -> bool | str | int | float:
     if kind is float and math.isfinite(value):
         return float(value)
     if kind is str:
-        return value if len(value) <= _MOST_TEXT else f"{value[:_MOST_TEXT]}…"
+        return _clean(value if len(value) <= _MOST_TEXT else f"{value[:_MOST_TEXT]}…")
     return safe_repr(value)
