@@ -23,9 +23,9 @@ from tests.tracer.telescope import Telescope, attribute, span_id
 from tracer import BranchSettings, Limits, TracerPlugin, decision
 from tracer._activation_clock import ActivationClock
 from tracer._branching import RunBranching
-from tracer.collector import Collector
 from tracer.branches import BranchWatch
 from tracer.branches._files import WorkflowFiles
+from tracer.collector import Collector
 from tracer.names import Attribute as A
 from tracer.names import SpanKind
 from tracer.spans import RunSpans

@@ -36,12 +36,12 @@ from tracer import (
 from tracer._activation_clock import ActivationClock
 from tracer._attempt import Attempt
 from tracer._branching import RunBranching
-from tracer.collector import Collector
 from tracer._finished import FinishedSpans
 from tracer._meters import Meters
 from tracer._previous import FailureMemory
 from tracer._tenant import TenantOfRun
 from tracer.branches import BranchWatch
+from tracer.collector import Collector
 from tracer.genai._providers import Chosen
 from tracer.identity import RunKey
 from tracer.limits import Limits
