@@ -64,7 +64,7 @@ class Driver:
         self._open: list[Plan] = []
         """Steps that were asked for and not answered yet, in the order of asking."""
         self._targets = Counter[str]()
-        self._seen_asked = self._seen_tasks = 0
+        self._seen_tasks = 0
         self._now = self._script.activations[0].started_at
         self._offset = 0
         self._is_stopping = False
@@ -178,8 +178,7 @@ class Driver:
         return self._is_stopping or self._ledger.task_ends > self._seen_tasks
 
     async def _take_in(self, recorded: Activation | None) -> None:
-        new = self._helm.asked[self._seen_asked :]
-        self._seen_asked = len(self._helm.asked)
+        new = self._helm.take_sent()
         for asked in new:
             self._asked_for[word(asked.kind, asked.name)] += 1
             if asked.kind is not StepKind.LOCAL_ACTIVITY:

@@ -28,7 +28,7 @@ def named(step: Asked | Step) -> str:
 
 def position_of(script: Script, message: Item) -> tuple[Counter[Word], Counter[Word]]:
     """The place of a message: the steps that were asked for, and answered, before it."""
-    before, steps = message.event.event_id, script.run.steps
+    before, steps = message.event.event_id, script.steps
     asked = [word(s.kind, s.name) for s in steps if (s.scheduled_event_id or 0) < before]
     told = [word(s.kind, s.name) for s in steps if (s.closed_event_id or before) < before]
     return Counter(asked), Counter(told)

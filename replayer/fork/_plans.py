@@ -197,7 +197,7 @@ async def book_of(
     script: Script, decode: Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
 ) -> AnswerBook:
     """The answers of a recording."""
-    return AnswerBook([(step, await decode(step.input)) for step in script.run.steps])
+    return AnswerBook([(step, await decode(step.input)) for step in script.steps])
 
 
 def application_failure(kind: str, message: str) -> Failure:

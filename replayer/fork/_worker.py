@@ -83,12 +83,21 @@ class Helm:
         """The time of the next activation, in nanoseconds."""
         self.asked: list[Asked] = []
         """Everything that was asked for, in its order."""
+        self._sent = 0
+        """How much of it left the worker: the rest can be taken back without a trace."""
+        self._canceled_children: set[int] = set()
         self.patched: list[str] = []
         """Patch ids that the code took."""
         self._children: dict[int, str] = {}
         self._namespace = ""
         self.resolutions: dict[tuple[str, int], Callable[[Any], None]] = {}
         """By job and number: puts the recorded answer into a job."""
+
+    def take_sent(self) -> list[Asked]:
+        """What was asked for since the last call; its workflow task is over."""
+        new = self.asked[self._sent :]
+        self._sent = len(self.asked)
+        return new
 
     def details(self, det: WorkflowInstanceDetails) -> WorkflowInstanceDetails:
         """The details of the recorded run, as far as workflow code can see them."""
@@ -131,13 +140,18 @@ class Helm:
 
     def after(self, completion: Any) -> None:
         """Note what the code asks for, and make it harmless."""
-        withdrawn = _withdrawn(completion.successful.commands)
+        withdrawn = _withdrawn_locals(completion.successful.commands)
         for command in completion.successful.commands:
             name = command.WhichOneof("variant") or ""
-            if (name, getattr(getattr(command, name), "seq", None)) in withdrawn:
+            if (
+                name == "schedule_local_activity"
+                and command.schedule_local_activity.seq in withdrawn
+            ):
                 continue
             if name == "set_patch_marker":
                 self.patched.append(command.set_patch_marker.patch_id)
+            if self._takes_back(name, command):
+                continue
             if name == "request_cancel_activity":
                 self._give_up(command.request_cancel_activity.seq)
             if (asked := self._asked_by(name, command)) is None:
@@ -147,6 +161,22 @@ class Helm:
             if asked.is_edited:
                 _set_input(command, asked.input)
             _neutralise(name, command, self._namespace)
+
+    def _takes_back(self, name: str, command: Any) -> bool:
+        """Whether a command undoes what was never sent, or repeats a cancellation."""
+        if name not in _WITHDRAWAL:
+            return False
+        kind, field = _WITHDRAWAL[name]
+        seq = getattr(getattr(command, name), field)
+        for index in range(self._sent, len(self.asked)):
+            if (self.asked[index].kind, self.asked[index].seq) == (kind, seq):
+                del self.asked[index]
+                return True
+        if kind is not StepKind.CHILD_WORKFLOW:
+            return False
+        is_again = seq in self._canceled_children
+        self._canceled_children.add(seq)
+        return is_again
 
     def _give_up(self, seq: int) -> None:
         for asked in self.asked:
@@ -266,20 +296,20 @@ def _asked(name: str, command: Any) -> Asked | None:
 
 
 _WITHDRAWAL = {
-    "cancel_timer": "start_timer",
-    "request_cancel_activity": "schedule_activity",
-    "request_cancel_local_activity": "schedule_local_activity",
+    "cancel_timer": (StepKind.TIMER, "seq"),
+    "request_cancel_activity": (StepKind.ACTIVITY, "seq"),
+    "cancel_child_workflow_execution": (StepKind.CHILD_WORKFLOW, "child_workflow_seq"),
+    "cancel_signal_workflow": (StepKind.SIGNAL_EXTERNAL, "seq"),
+    "request_cancel_nexus_operation": (StepKind.NEXUS_OPERATION, "seq"),
 }
+"""What a cancellation is about. The SDK's core sends nothing of what is canceled in the workflow
+task that asked for it, and cancels a child once, however often the code does."""
 
 
-def _withdrawn(commands: Any) -> set[tuple[str, int]]:
-    """What is asked for and taken back in one activation: the server never hears of it."""
-    found = set()
-    for command in commands:
-        name = command.WhichOneof("variant") or ""
-        if name in _WITHDRAWAL:
-            found.add((_WITHDRAWAL[name], getattr(command, name).seq))
-    return found
+def _withdrawn_locals(commands: Any) -> set[int]:
+    """Local activities that are taken back before they begin."""
+    name = "request_cancel_local_activity"
+    return {c.request_cancel_local_activity.seq for c in commands if c.HasField(name)}
 
 
 def _set_input(command: Any, payloads: tuple[Payload, ...]) -> None:

@@ -8,7 +8,7 @@ local activity alive are part of the activation before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from replayer.history import RunHistory
-from tracer.model import Run, Step, run_from_events, time_of
+from tracer.model import Outcome, Run, Step, StepKind, run_from_events, time_of
 
 __all__ = ["Activation", "Item", "ItemKind", "Script", "attributes_of", "script_of"]
 
@@ -90,6 +90,9 @@ class Script:
     run: Run
     activations: tuple[Activation, ...]
     """The first is the start."""
+    steps: tuple[Step, ...]
+    """Those of the run, and the cancellations of its children: to the server they are requests like
+    others, whose answers come in a workflow task."""
 
     @property
     def started(self) -> HistoryEvent:
@@ -113,6 +116,11 @@ _MESSAGES = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: ItemKind.SIGNAL,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: ItemKind.CANCEL_REQUEST,
 }
+_CANCEL_ASKED = EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED
+_CANCEL_ANSWERS = {
+    EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED: Outcome.COMPLETED,
+    EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED: Outcome.FAILED,
+}
 _OWN_DOING = frozenset({EventType.EVENT_TYPE_TIMER_CANCELED, EventType.EVENT_TYPE_MARKER_RECORDED})
 """Events that end a step by the workflow's own command."""
 
@@ -126,10 +134,29 @@ def attributes_of(event: HistoryEvent) -> object:
 def script_of(history: RunHistory) -> Script:
     """Read a recording."""
     run = run_from_events(history.key, history.events)
-    maker = _Maker(run.steps)
+    steps = (*run.steps, *_child_cancellations(history.events))
+    maker = _Maker(steps)
     for event in history.events:
         maker.take(event)
-    return Script(history, run, tuple(maker.finished()))
+    return Script(history, run, tuple(maker.finished()), steps)
+
+
+def _child_cancellations(events: Iterable[HistoryEvent]) -> list[Step]:
+    found: dict[int, Step] = {}
+    for event in events:
+        if event.event_type == _CANCEL_ASKED:
+            a = event.request_cancel_external_workflow_execution_initiated_event_attributes
+            if a.child_workflow_only:
+                target = a.workflow_execution.workflow_id
+                step = Step(StepKind.CANCEL_EXTERNAL, "cancel", target, 1, 0, time_of(event))
+                step.scheduled_event_id = event.event_id
+                found[event.event_id] = step
+        elif (outcome := _CANCEL_ANSWERS.get(event.event_type)) is not None:
+            asked = found.get(getattr(attributes_of(event), "initiated_event_id", 0))
+            if asked is not None:
+                asked.outcome, asked.closed_event_id = outcome, event.event_id
+                asked.closed_at = time_of(event)
+    return list(found.values())
 
 
 class _Maker:

@@ -211,7 +211,31 @@ class Everything:
         return len(self._seen)
 
 
-WORKFLOWS = [Review, Child, Sleeper, Everything]
+@workflow.defn
+class Fickle:
+    """Cancels a child at some moment of its start."""
+
+    @workflow.run
+    async def run(self, moment: str) -> list[str]:
+        child = asyncio.create_task(workflow.execute_child_workflow(Sleeper.run))
+        timer = asyncio.create_task(workflow.sleep(timedelta(hours=1), summary="patience"))
+        match moment:
+            case "at once":
+                await asyncio.sleep(0)
+            case "in the same task":
+                await workflow.execute_local_activity(weigh, "x", start_to_close_timeout=TIMEOUT)
+            case "in another task":
+                await workflow.execute_activity(note, "x", start_to_close_timeout=TIMEOUT)
+            case "when told":
+                await workflow.wait([child, timer])
+        timer.cancel()
+        child.cancel()
+        ends = await asyncio.gather(child, timer, return_exceptions=True)
+        await workflow.execute_activity(note, "after", start_to_close_timeout=TIMEOUT)
+        return [type(end).__name__ for end in ends]
+
+
+WORKFLOWS = [Review, Child, Sleeper, Everything, Fickle]
 ACTIVITIES: list[Callable[..., Any]] = [
     classify,
     publish,

@@ -1,9 +1,11 @@
 """A fork with nothing changed is the recording, whatever the run used."""
 
-import pytest
-from temporalio.client import WorkflowFailureError
+from typing import Any
 
-from replayer.fork import ForkRequest, StopReason, fork_run
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+
+from replayer.fork import Forker, ForkRequest, StopReason, fork_run
 from replayer.history import RunHistory, read_bytes
 from replayer.replaying import ReplayStatus, replay
 from tests.replayer.fork_lab import differences, history_of, model_of, start, worker
@@ -41,6 +43,45 @@ async def test_a_fork_with_nothing_changed_is_the_recording(temporal_address: st
     assert again.key.run_id == fork.history.key.run_id != recording.key.run_id
     outcome = replay(again, [Everything])
     assert outcome.status is ReplayStatus.OK, outcome.failure
+
+
+@pytest.mark.parametrize("moment", ["at once", "in the same task", "in another task"])
+async def test_a_child_that_is_canceled_while_it_starts(temporal_address: str, moment: str) -> None:
+    # Whether a child has started by then is up to the server.
+    async with worker(temporal_address) as client:
+        handles = [await start(client, "Fickle", moment) for _ in range(3)]
+        for handle in handles:
+            await handle.result()
+        recordings = [await history_of(client, handle) for handle in handles]
+    async with Forker() as forker:
+        for recording in recordings:
+            fork = await forker.fork(recording, ForkRequest(CODE))
+            assert fork.report.parted_at == ""
+            assert fork.report.stopped is StopReason.CLOSED
+            assert differences(fork.history, recording) == []
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_run_that_is_canceled_while_its_child_starts(
+    temporal_address: str, told: bool
+) -> None:
+    async with worker(temporal_address) as client:
+        handle = await start(client, "Fickle", "when told")
+        if told:
+            await child_started(handle)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        recording = await history_of(client, handle)
+    fork = await fork_run(recording, ForkRequest(CODE))
+    assert fork.report.parted_at == ""
+    assert differences(fork.history, recording) == []
+
+
+async def child_started(handle: WorkflowHandle[Any, Any]) -> None:
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        if event.HasField("child_workflow_execution_started_event_attributes"):
+            return
 
 
 async def test_how_the_recording_ended_is_reproduced(temporal_address: str) -> None:

@@ -83,9 +83,7 @@ async def forker() -> AsyncIterator[Forker]:
         yield forker
 
 
-# A release that is cancelled may cancel a child that is just being started, or one that has been:
-# which of them is up to the server.
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "cargo-cancelled"])
+@pytest.mark.parametrize("name", NAMES)
 async def test_an_unchanged_fork_is_the_run(
     recordings: Recordings, forker: Forker, name: str
 ) -> None:
