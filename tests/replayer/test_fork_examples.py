@@ -20,10 +20,12 @@ from examples.model_server import ModelServer
 from examples.scenario import Scenario, run_side_by_side
 from examples.support_triage import scenarios as triage
 from examples.support_triage import worker as triage_worker
-from replayer.alignment import EntryKind, Verdict, compare, side_of
-from replayer.fork import Changes, Forker, ForkRequest, StopReason, parse_set
+from replayer.alignment import Because, EntryKind, Reason, Verdict, compare, side_of
+from replayer.fork import Changes, FailStep, Forker, ForkRequest, StopReason, parse_set
 from replayer.history import RunHistory, from_server
+from replayer.tape import open_tape, record_here
 from tests.replayer.fork_lab import data_of, differences, model_of
+from tracer.model import Step, StepKind
 
 pytestmark = [
     pytest.mark.slow,
@@ -97,6 +99,55 @@ async def test_an_unchanged_fork_is_the_run(
         "triage-late-order": StopReason.CONTINUED_AS_NEW,
     }
     assert fork.report.stopped is expected.get(name, StopReason.CLOSED)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_the_first_difference_of_a_fork_is_the_fork_point(
+    recordings: Recordings, forker: Forker, name: str
+) -> None:
+    recording = recordings[name]
+    changed = last_answer(recording)
+    changes = Changes(fail=FailStep("Changed", "as the fork has it"))
+    request = ForkRequest(CODE[name.partition("-")[0]], str(changed.closed_event_id), changes)
+    fork = await forker.fork(recording, request)
+    comparison = compare(side_of(recording), side_of(fork.history))
+    first = next(row for row in comparison.rows if row.is_difference)
+    assert first.left is not None
+    assert (first.left.kind, first.left.id) == (changed.kind.value, changed.id)
+    assert first.left.answer_event_id == changed.closed_event_id
+    assert Reason.OUTCOME in first.reasons
+    # What the fork did otherwise, if anything, is told to come from there.
+    assert comparison.cause is not None
+    assert comparison.cause.explanation is not None
+    assert comparison.rows[comparison.cause.explanation] is first
+
+
+def last_answer(recording: RunHistory) -> Step:
+    """The activity or child that was answered last, of those that were."""
+    kinds = (StepKind.ACTIVITY, StepKind.CHILD_WORKFLOW)
+    steps = [step for step in model_of(recording).steps if step.kind in kinds and step.outcome]
+    return max(steps, key=lambda step: step.closed_event_id or 0)
+
+
+async def test_with_tapes_a_fork_parts_at_the_decision_that_went_the_other_way(
+    recordings: Recordings, forker: Forker, tmp_path: Path
+) -> None:
+    recording = recordings["kyc-auto-approved"]
+    change = Changes((parse_set("output.score=0.99"),))
+    fork = await forker.fork(recording, ForkRequest(CODE["kyc"], "assess_risk", change))
+    paths = [tmp_path / "recorded.tape", tmp_path / "forked.tape"]
+    for history, path in zip((recording, fork.history), paths, strict=True):
+        record_here(history, [kyc_worker.WORKFLOW], path)
+    with open_tape(paths[0]) as left, open_tape(paths[1]) as right:
+        comparison = compare(side_of(recording), side_of(fork.history), (left, right))
+    assert comparison.cause is not None
+    assert comparison.cause.because is Because.BRANCH
+    row = comparison.rows[comparison.cause.explanation or 0]
+    decided = [e.decision for e in (row.left, row.right) if e is not None and e.decision]
+    assert [decision.outcome for decision in decided] == [True, False]
+    assert decided[1].because == "not self._risk.score < limit"
+    assert comparison.origin is not None
+    assert "self._risk = await self._assess(documents)" in comparison.origin.left.text
 
 
 async def test_unchanged_forks_of_children_are_the_children(
