@@ -1,6 +1,6 @@
 # Everything runs from .venv, which `make setup` builds; each target sets it up by itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-oldest test-mistral check format lint types imports bench clean
+.PHONY: help setup demo stores test test-fast test-oldest test-mistral check format lint types imports bench clean
 
 BIN := .venv/bin
 PATHS := tracer replayer analytics tui dashboards examples benchmarks tests
@@ -14,6 +14,7 @@ help:
 	@echo 'make check   format, lint, types, imports, then all tests, also on the oldest temporalio'
 	@echo 'make bench   every figure that the docs quote'
 	@echo 'make setup   only build the environment in .venv'
+	@echo 'make stores  unpack VictoriaMetrics and Prometheus into .stores/, for tests of the dashboards'
 
 setup: .venv/installed
 
@@ -26,6 +27,10 @@ setup: .venv/installed
 
 demo: setup
 	@$(BIN)/retrospan demo
+
+# Debian only, and nothing is installed: tests that need a metrics store are skipped without it.
+stores:
+	@.ci/stores
 
 # Servers, workers and browsers of many tests share the machine: what fails is tried once more, alone.
 AGAIN = { echo 'Trying what failed once more, alone …'; $(BIN)/pytest -q --last-failed --last-failed-no-failures none; }
@@ -87,4 +92,4 @@ bench: setup
 	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
-	rm -rf .venv .oldest .mistral build dist retrospan-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .oldest .stores .mistral build dist retrospan-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

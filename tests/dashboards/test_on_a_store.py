@@ -1,16 +1,10 @@
 """Every query answers on a store that speaks PromQL, with what the tracer really emits.
 
-VictoriaMetrics takes OTLP and names metrics the way Prometheus does (from version 1.112 on). It is
-found on PATH or at `RETROSPAN_VICTORIA_METRICS`; without it these tests are skipped.
+VictoriaMetrics takes OTLP and names metrics the way Prometheus does, from version 1.112 on.
 """
 
-import os
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +12,7 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
+from tests.dashboards.stores import instant, victoria_metrics
 from tracer import names
 from tracer._guard import Guard
 from tracer._meters import Measured, Meters
@@ -44,32 +39,10 @@ class _Losses:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A running VictoriaMetrics that holds ten runs; stopped afterwards."""
-    binary = os.environ.get("RETROSPAN_VICTORIA_METRICS") or shutil.which("victoria-metrics")
-    if not binary:
-        pytest.skip("no victoria-metrics on PATH or in RETROSPAN_VICTORIA_METRICS")
-    folder = tmp_path_factory.mktemp("victoria-metrics")
-    address = f"127.0.0.1:{_free_port()}"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                binary,
-                f"-storageDataPath={folder / 'data'}",
-                f"-httpListenAddr={address}",
-                "-opentelemetry.usePrometheusNaming",
-                "-search.latencyOffset=0s",
-            ],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            with httpx.Client(base_url=f"http://{address}") as client:
-                _await_ready(client, process, folder / "log")
-                _emit(f"http://{address}/opentelemetry/v1/metrics")
-                assert client.get("/internal/force_flush").is_success
-                yield client
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    with victoria_metrics(tmp_path_factory.mktemp("victoria-metrics")) as client:
+        _emit(f"{client.base_url}/opentelemetry/v1/metrics")
+        assert client.get("/internal/force_flush").is_success
+        yield client
 
 
 def test_every_query_of_every_panel_answers(
@@ -79,14 +52,14 @@ def test_every_query_of_every_panel_answers(
         (title, query)
         for title, promqls in queries.items()
         for query in promqls
-        if not _answer(store, query)
+        if not instant(store, query)
     }
     assert not empty
 
 
 def test_counts_and_shares_are_true(store: httpx.Client, queries: dict[str, list[str]]) -> None:
     def figure(title: str) -> float:
-        ((_, value),) = _answer(store, queries[title][0])
+        ((_, value),) = instant(store, queries[title][0])
         return value
 
     assert figure("Runs ended") == _FAILED + _COMPLETED
@@ -99,7 +72,7 @@ def test_counts_and_shares_are_true(store: httpx.Client, queries: dict[str, list
 def test_a_failure_is_found_by_its_fingerprint(
     store: httpx.Client, queries: dict[str, list[str]]
 ) -> None:
-    ((labels, count),) = _answer(store, queries["Failures by fingerprint"][0])
+    ((labels, count),) = instant(store, queries["Failures by fingerprint"][0])
     assert count == _FAILED
     assert labels == {
         "retrospan_failure_fingerprint": "f00d",
@@ -123,25 +96,6 @@ def test_the_variables_find_their_values(store: httpx.Client) -> None:
 def test_ids_are_in_no_label(store: httpx.Client) -> None:
     labels = store.get("/api/v1/labels", params={"match[]": '{__name__=~"retrospan_.+"}'})
     assert not {"temporalWorkflowID", "temporalRunID"} & set(labels.json()["data"])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _await_ready(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if client.get("/health").is_success:
-                return
-        except httpx.TransportError:
-            # Not listening yet, and it has no other way to say when it will.
-            time.sleep(0.05)
-    pytest.fail(f"victoria-metrics did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 
 def _emit(endpoint: str) -> None:
@@ -206,14 +160,3 @@ def _record(kind: SpanKind, seconds: int, attributes: Mapping[A, Value]) -> Span
     }
     texts = {key.value: value for key, value in {**every, **attributes}.items()}
     return SpanRecord(1, 1, None, kind, kind.value, 0, seconds * _SECOND, False, "", texts)
-
-
-def _answer(store: httpx.Client, promql: str) -> list[tuple[dict[str, str], float]]:
-    response = store.post("/api/v1/query", data={"query": promql, "nocache": "1"})
-    body = response.json()
-    assert body["status"] == "success", body
-    return [
-        (series["metric"], float(series["value"][1]))
-        for series in body["data"]["result"]
-        if series["value"][1] != "NaN"
-    ]
