@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -27,6 +28,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from tracer._exporting import CountingSpanProcessor, LossReason
 from tracer._otlp_env import (
     Protocol,
+    Signal,
     endpoint_of,
     exporter_names,
     load_exporter,
@@ -95,7 +97,9 @@ def configure_otlp(
     service_name: str | None = None,
     *,
     endpoint: str | None = None,
+    also: Sequence[str] = (),
     protocol: Protocol | None = None,
+    interval: timedelta | None = None,
     attributes: dict[str, str] | None = None,
     redaction: Redaction | None = DEFAULT_REDACTION,
 ) -> Telemetry:
@@ -113,8 +117,12 @@ def configure_otlp(
         endpoint: Such as `http://127.0.0.1:4317`, for traces and metrics alike; left out,
             `OTEL_EXPORTER_OTLP_ENDPOINT` decides. Without a scheme it is plain on loopback and TLS
             elsewhere.
-        protocol: What the endpoint speaks; left out, `OTEL_EXPORTER_OTLP_PROTOCOL` decides, and
+        also: More endpoints, which get the same. Each has a queue of its own: one that is down
+            keeps nothing from the others.
+        protocol: What the endpoints speak; left out, `OTEL_EXPORTER_OTLP_PROTOCOL` decides, and
             gRPC is the default.
+        interval: Between two exports of metrics; left out, `OTEL_METRIC_EXPORT_INTERVAL` decides,
+            and a minute is the default.
         attributes: More attributes of the resource.
         redaction: What may leave the process; `None` lets everything pass.
 
@@ -123,12 +131,15 @@ def configure_otlp(
     """
     named = {SERVICE_NAME: service_name} if service_name else {}
     resource = Resource.create({**named, **(attributes or {})})
-    readers = [_reader(name, endpoint, protocol, redaction) for name in exporter_names("metrics")]
+    readers = [
+        _reader(name, address, protocol, redaction, interval)
+        for name, address in _exporters("metrics", endpoint, also)
+    ]
     meter_provider = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     processors = tuple(
-        CountingSpanProcessor(_redacted(_span_exporter(name, endpoint, protocol), redaction))
-        for name in exporter_names("traces")
+        CountingSpanProcessor(_redacted(_span_exporter(name, address, protocol), redaction))
+        for name, address in _exporters("traces", endpoint, also)
     )
     if processors or readers:
         exporting = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call] # as the SDK is
@@ -139,6 +150,15 @@ def configure_otlp(
     telemetry = Telemetry(tracer_provider, meter_provider, processors)
     _observe_losses(telemetry)
     return telemetry
+
+
+def _exporters(
+    signal: Signal, endpoint: str | None, also: Sequence[str]
+) -> Iterable[tuple[str, str | None]]:
+    """Name and address of each exporter; only those of OTLP have an address to choose."""
+    for name in exporter_names(signal):
+        for address in (endpoint, *also) if name == "otlp" else (None,):
+            yield name, address
 
 
 def _redacted(exporter: SpanExporter, redaction: Redaction | None) -> SpanExporter:
@@ -161,7 +181,11 @@ def _span_exporter(name: str, endpoint: str | None, protocol: str | None) -> Spa
 
 
 def _reader(
-    name: str, endpoint: str | None, protocol: str | None, redaction: Redaction | None
+    name: str,
+    endpoint: str | None,
+    protocol: str | None,
+    redaction: Redaction | None,
+    interval: timedelta | None,
 ) -> MetricReader:
     exporter: Any = (
         _metric_exporter(endpoint, protocol) if name == "otlp" else load_exporter("metrics", name)
@@ -170,7 +194,8 @@ def _reader(
         # One that is asked, such as Prometheus': nothing is exported that could be redacted.
         return exporter
     return PeriodicExportingMetricReader(
-        exporter if redaction is None else redact_exporter(exporter, redaction)
+        exporter if redaction is None else redact_exporter(exporter, redaction),
+        export_interval_millis=interval / timedelta(milliseconds=1) if interval else None,
     )
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.tracer.otlp_servers import GrpcServer, HttpServer
 from tracer import Telemetry, configure_otlp
-from tracer._otlp_env import endpoint_of, is_loopback, with_scheme
+from tracer._otlp_env import Protocol, endpoint_of, is_loopback, with_scheme
 from tracer.redaction import Redaction
 
 SECRET = "AK" + "IA" + "ABCDEFGHIJ234567"
@@ -222,3 +223,18 @@ def test_the_address_of_one_signal_over_http_is_used_as_it_is(
     environ.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/base/")
     assert endpoint_of("traces", "http/protobuf", None) == "http://127.0.0.1:4318/custom"
     assert endpoint_of("metrics", "http/protobuf", None) == "http://127.0.0.1:4318/base/v1/metrics"
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_every_endpoint_gets_the_same(protocol: Protocol) -> None:
+    made = GrpcServer if protocol == "grpc" else HttpServer
+    first: GrpcServer | HttpServer = made()
+    second: GrpcServer | HttpServer = made()
+    with first, second:
+        soon = timedelta(milliseconds=50)
+        options: dict[str, Any] = {"also": [second.address], "protocol": protocol}
+        with configured("orders", endpoint=first.address, interval=soon, **options) as telemetry:
+            say_something(telemetry)
+            for server in (first, second):
+                server.inbox.await_metric("greetings")
+        assert texts(first) == texts(second) == ["hello"]

@@ -25,6 +25,8 @@ class DemoOptions:
     """Leave Temporal and the collector running until Ctrl-C."""
     address: str | None = None
     """`HOST:PORT` of a Temporal to use instead of an embedded one."""
+    otlp: str | None = None
+    """A collector that gets all spans and metrics too."""
 
 
 async def run_demo(options: DemoOptions) -> int:

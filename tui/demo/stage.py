@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from temporalio.client import Client
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig
 
 import examples.cargo_release.worker
 import examples.kyc_review.worker
@@ -29,9 +28,10 @@ from examples.cargo_release.scenarios import RULES
 from examples.instrumentation import instrument_models, uninstrument_models
 from examples.model_server import ModelServer
 from replayer.embedded import TemporalServer
-from tracer import Telemetry, TracerPlugin, configure_otlp
+from tracer import Telemetry, TracerPlugin
 from tui.cli.diagnostics import say
 from tui.demo.collector import CollectorProcess, collecting
+from tui.demo.elsewhere import exporting, runtime_of
 from tui.demo.stored import histories
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from tui.demo import DemoOptions
     from tui.demo.place import Place
 
-_SERVICE = "retrospan-demo"
 _PUBLISHED_SECONDS = 60.0
 _LOG_LINE = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
@@ -87,12 +86,12 @@ async def on_stage(place: Place, options: DemoOptions) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         stack.enter_context(_logged(place.logs / "workers.log"))
         collector = stack.enter_context(collecting(place.warehouse, place.logs / "collector.log"))
-        telemetry, plugin = stack.enter_context(_telemetry(collector))
+        telemetry, plugin = stack.enter_context(_telemetry(collector, options.otlp))
         say("Starting Temporal …")
         server = await stack.enter_async_context(
             TemporalServer.start(options.address, log_dir=place.logs, ui=options.keep)
         )
-        client = await server.connect(plugins=[plugin], runtime=_runtime())
+        client = await server.connect(plugins=[plugin], runtime=runtime_of(options.otlp))
         yield Stage(place, client, server, collector, telemetry, plugin)
 
 
@@ -133,8 +132,10 @@ async def stay(stage: Stage) -> None:
 
 
 @contextmanager
-def _telemetry(collector: CollectorProcess) -> Iterator[tuple[Telemetry, TracerPlugin]]:
-    telemetry = configure_otlp(_SERVICE, endpoint=f"http://{collector.grpc_endpoint}")
+def _telemetry(
+    collector: CollectorProcess, otlp: str | None
+) -> Iterator[tuple[Telemetry, TracerPlugin]]:
+    telemetry = exporting(collector, otlp)
     # MCP clients know no provider but the global one.
     trace.set_tracer_provider(telemetry.tracer_provider)
     instrument_models(telemetry.tracer_provider, telemetry.meter_provider)
@@ -146,12 +147,6 @@ def _telemetry(collector: CollectorProcess) -> Iterator[tuple[Telemetry, TracerP
     finally:
         uninstrument_models()
         telemetry.shutdown()
-
-
-def _runtime() -> Runtime:
-    """A runtime whose log goes where Python's goes: the default prints to stdout."""
-    forwarding = LogForwardingConfig(logging.getLogger("temporalio.core"))
-    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig("WARN", forwarding=forwarding)))
 
 
 @contextmanager
