@@ -94,9 +94,19 @@ _SUMMARY = "Write Grafana dashboards as JSON."
 
 
 def _dashboards() -> dict[str, Callable[[], Dashboard]]:
+    from dashboards.agents import agents
     from dashboards.fleet import fleet
+    from dashboards.people import people
+    from dashboards.run import run
+    from dashboards.workers import workers
 
-    return {"fleet.json": fleet}
+    return {
+        "fleet.json": fleet,
+        "agents.json": agents,
+        "people.json": people,
+        "run.json": run,
+        "workers.json": workers,
+    }
 
 
 if __name__ == "__main__":

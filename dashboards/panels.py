@@ -39,8 +39,10 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.tempo import SearchTableType
 
+from dashboards.board import Board
 from dashboards.selection import METRICS, TRACES
 from tracer.model.words import Outcome, RunStatus
+from tracer.names import Attribute
 
 __all__ = [
     "FULL",
@@ -54,7 +56,9 @@ __all__ = [
     "figure",
     "graph",
     "grid",
+    "run_url",
     "trace_search",
+    "trace_view",
 ]
 
 FULL: Final = 24
@@ -99,6 +103,8 @@ class Line:
     promql: str
     legend: str
     """Fixed text, or Grafana's `{{label}}`."""
+    exemplars: bool = True
+    """Whether its points lead to traces: those of the tracer do, Temporal's own do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +165,8 @@ def graph(
     for name, color in (colors or {}).items():
         panel.override_by_name(name, [_fixed(color)])
     for ref_id, line in zip(_REF_IDS, lines, strict=False):
-        panel.with_target(_query(ref_id, line.promql).range().legend_format(line.legend))
+        target = _query(ref_id, line.promql).range().legend_format(line.legend)
+        panel.with_target(target.exemplar(line.exemplars))
     return panel
 
 
@@ -243,8 +250,14 @@ def grid(
     return panel
 
 
-def trace_search(title: str, description: str, traceql: str) -> table.Panel:
-    """The newest spans that a TraceQL search finds. Tempo gives its columns their own units."""
+def trace_search(
+    title: str, description: str, traceql: str, *, width: int = FULL, height: int = 8
+) -> table.Panel:
+    """The newest spans that a TraceQL search finds. Tempo gives its columns their own units.
+
+    A click on a workflow id opens the *Run* dashboard.
+    """
+    link = {"title": "Open the run", "url": run_url("${__value.raw}")}
     return (
         table.Panel()
         .title(title)
@@ -252,17 +265,48 @@ def trace_search(title: str, description: str, traceql: str) -> table.Panel:
         .datasource(TRACES)
         .align(FieldTextAlignment.AUTO)
         .no_value("–")
-        .height(8)
+        .height(height)
+        .span(width)
+        .override_by_name(Attribute.WORKFLOW_ID.value, [DynamicConfigValue("links", [link])])
+        .with_target(_spans(traceql))
+    )
+
+
+def trace_view(title: str, description: str, trace_id: str) -> dashboard.Panel:
+    """One whole trace as Tempo's waterfall.
+
+    Args:
+        title: What it is.
+        description: How to read it.
+        trace_id: A Grafana variable that holds the id.
+    """
+    return (
+        dashboard.Panel()
+        .type("traces")
+        .title(title)
+        .description(description)
+        .datasource(TRACES)
+        .height(18)
         .span(FULL)
-        .with_target(
-            tempo.TempoQuery()
-            .ref_id("A")
-            .datasource(TRACES)
-            .query_type("traceql")
-            .query(traceql)
-            .table_type(SearchTableType.SPANS)
-            .limit(50)
-        )
+        .with_target(_spans(trace_id))
+    )
+
+
+def run_url(workflow_id: str) -> str:
+    """Where the *Run* dashboard shows a workflow id; it keeps time and data sources."""
+    kept = "${__url_time_range}&${datasource:queryparam}&${traces:queryparam}"
+    return f"/d/{Board.RUN.value}?var-workflow_id={workflow_id}&{kept}"
+
+
+def _spans(traceql: str) -> tempo.TempoQuery:
+    return (
+        tempo.TempoQuery()
+        .ref_id("A")
+        .datasource(TRACES)
+        .query_type("traceql")
+        .query(traceql)
+        .table_type(SearchTableType.SPANS)
+        .limit(50)
     )
 
 

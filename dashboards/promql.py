@@ -1,4 +1,4 @@
-"""PromQL over the metrics of `tracer.names`, under the names that Prometheus gives them.
+"""PromQL over metrics of `tracer.names` and of Temporal, as Prometheus names them.
 
 OTLP metrics change their names on the way into Prometheus and its kin: dots become underscores, a
 unit becomes a suffix, counters end in `_total`. That translation lives here alone, and a query can
@@ -16,13 +16,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tracer.names import Attribute, Instrument, Metric
+from dashboards.temporal_metrics import Label
+from tracer.names import Attribute, GenAI, Instrument, Metric
 
 __all__ = [
     "RANGE_WINDOW",
     "RATE_WINDOW",
+    "Key",
     "Matcher",
+    "amount",
     "any_of",
+    "at_most",
+    "earlier",
+    "highest",
     "is_histogram",
     "label_name",
     "legend",
@@ -31,12 +37,18 @@ __all__ = [
     "mean",
     "metric_name",
     "none_of",
+    "per_hour",
     "per_minute",
     "per_second",
+    "portion",
+    "present",
     "quantile",
     "share",
     "total",
 ]
+
+type Key = Attribute | GenAI | Label
+"""What becomes a label: an attribute of ours or of the GenAI conventions, or one of Temporal's."""
 
 RATE_WINDOW: Final = "$__rate_interval"
 """Grafana's window for graphs: always long enough to hold several samples."""
@@ -53,23 +65,23 @@ _GRAFANA_VARIABLE: Final = re.compile(r"\$\w+")
 class Matcher:
     """One condition on a label."""
 
-    attribute: Attribute
+    attribute: Key
     operator: Literal["=~", "!~"]
     pattern: str
     """RE2, anchored at both ends; may be a Grafana variable."""
 
 
-def any_of(attribute: Attribute, *values: str) -> Matcher:
+def any_of(attribute: Key, *values: str) -> Matcher:
     """The label has one of these values."""
     return Matcher(attribute, "=~", "|".join(_literal(value) for value in values))
 
 
-def none_of(attribute: Attribute, *values: str) -> Matcher:
+def none_of(attribute: Key, *values: str) -> Matcher:
     """The label is absent or has none of these values."""
     return Matcher(attribute, "!~", "|".join(_literal(value) for value in values))
 
 
-def matches(attribute: Attribute, variable: str) -> Matcher:
+def matches(attribute: Key, variable: str) -> Matcher:
     """The label is what a dashboard variable says.
 
     Args:
@@ -101,13 +113,15 @@ def metric_name(metric: Metric) -> str:
     return name.removesuffix(suffix) + suffix + _by_instrument(metric)
 
 
-def label_name(metric: Metric, attribute: Attribute) -> str:
+def label_name(metric: Metric, attribute: Key) -> str:
     """The label in Prometheus that an attribute of a metric becomes.
+
+    The tenant is on every metric where workers were told so, and on none otherwise.
 
     Raises:
         ValueError: The metric does not have the attribute.
     """
-    if attribute not in metric.attributes:
+    if attribute not in metric.attributes and attribute is not Attribute.TENANT:
         raise ValueError(
             f"metric {metric.name} has no attribute {attribute}; "
             f"it has {', '.join(metric.attributes) or 'none'}"
@@ -115,47 +129,109 @@ def label_name(metric: Metric, attribute: Attribute) -> str:
     return _NOT_IN_A_NAME.sub("_", attribute)
 
 
-def legend(metric: Metric, attribute: Attribute) -> str:
+def legend(metric: Metric, attribute: Key) -> str:
     """What Grafana writes beside a line: the value of a label."""
     return f"{{{{{label_name(metric, attribute)}}}}}"
 
 
-def per_minute(metric: Metric, *, by: Sequence[Attribute] = (), where: Sequence[Matcher]) -> str:
+def per_minute(metric: Metric, *, by: Sequence[Key] = (), where: Sequence[Matcher]) -> str:
     """How often a minute a counter counts, or a histogram records."""
     series = _counting_series(metric, where)
     return f"60 * {_sum(metric, by)} (rate({series}[{RATE_WINDOW}]))"
 
 
-def per_second(metric: Metric, *, by: Sequence[Attribute] = (), where: Sequence[Matcher]) -> str:
+def per_second(metric: Metric, *, by: Sequence[Key] = (), where: Sequence[Matcher]) -> str:
     """How fast a counter grows, in the unit of the metric."""
     return f"{_sum(metric, by)} (rate({_counting_series(metric, where)}[{RATE_WINDOW}]))"
 
 
-def lowest(metric: Metric, *, by: Sequence[Attribute], where: Sequence[Matcher]) -> str:
+def per_hour(metric: Metric, *, by: Sequence[Key] = (), where: Sequence[Matcher]) -> str:
+    """How fast the recorded values of a histogram add up: dollars or tokens an hour."""
+    _require_histogram(metric)
+    return f"3600 * {_sum(metric, by)} (rate({_series(metric, '_sum', where)}[{RATE_WINDOW}]))"
+
+
+def present(metric: Metric, *, by: Sequence[Key] = (), where: Sequence[Matcher]) -> str:
+    """The present values of a gauge, those of all processes added up.
+
+    Raises:
+        ValueError: The metric is no gauge.
+    """
+    return _gauged("sum", metric, by, where)
+
+
+def lowest(metric: Metric, *, by: Sequence[Key], where: Sequence[Matcher]) -> str:
     """The lowest value of a gauge, wherever it was read.
 
     Raises:
         ValueError: The metric is no gauge.
     """
-    if metric.instrument is not Instrument.GAUGE:
-        raise ValueError(f"metric {metric.name} is a {metric.instrument}, this query needs a gauge")
-    labels = ", ".join(label_name(metric, attribute) for attribute in by)
-    return f"min by ({labels}) ({_series(metric, '', where)})"
+    return _gauged("min", metric, by, where)
 
 
-def total(metric: Metric, *, by: Sequence[Attribute] = (), where: Sequence[Matcher]) -> str:
+def highest(metric: Metric, *, by: Sequence[Key] = (), where: Sequence[Matcher]) -> str:
+    """The highest value of a gauge, wherever it was read.
+
+    Raises:
+        ValueError: The metric is no gauge.
+    """
+    return _gauged("max", metric, by, where)
+
+
+def total(
+    metric: Metric,
+    *,
+    by: Sequence[Key] = (),
+    where: Sequence[Matcher],
+    window: str = RANGE_WINDOW,
+) -> str:
     """What a counter counted, or how often a histogram recorded, over the time range.
 
     Nothing instead of zero. A series that is younger than the time range counted its last value,
     not its `increase`, unless it started again in between. This is decided series by series, so
     that a part is never more than the whole.
     """
+    return _grown(metric, _counting_series(metric, where), by, window)
+
+
+def amount(
+    metric: Metric,
+    *,
+    by: Sequence[Key] = (),
+    where: Sequence[Matcher],
+    window: str = RANGE_WINDOW,
+) -> str:
+    """What the recorded values of a histogram add up to over the time range."""
+    _require_histogram(metric)
+    return _grown(metric, _series(metric, "_sum", where), by, window)
+
+
+def at_most(metric: Metric, bound: str, *, by: Sequence[Key] = (), where: Sequence[Matcher]) -> str:
+    """How often a histogram recorded no more than `bound` over the time range.
+
+    Args:
+        metric: The histogram.
+        bound: One of its bucket boundaries, or a Grafana variable that stands for one.
+        by: Labels to keep.
+        where: Conditions on labels.
+    """
+    _require_histogram(metric)
+    # Prometheus 3 writes a whole number with ".0" where others do not.
+    bucket = _series(metric, "_bucket", where, also=f'le=~"{bound}([.]0)?"')
+    return _grown(metric, bucket, by, RANGE_WINDOW)
+
+
+def earlier(metric: Metric, *, by: Sequence[Key], where: Sequence[Matcher]) -> str:
+    """What a counter counted in a time as long as the time range, just before it."""
     series = _counting_series(metric, where)
-    grown = f"increase({series}[{RANGE_WINDOW}])"
-    highest = f"max_over_time({series}[{RANGE_WINDOW}])"
-    before = f"{series} offset {RANGE_WINDOW}"
-    counted = f"({grown} > {highest}) or ({highest} unless {before}) or {grown}"
-    return f"{_sum(metric, by)} ({counted}) > 0"
+    grown = f"increase({series}[{RANGE_WINDOW}] offset {RANGE_WINDOW})"
+    return f"{_sum(metric, by)} ({grown}) > 0"
+
+
+def portion(metric: Metric, part: str, whole: str, *, within: Sequence[Key]) -> str:
+    """`part` of `whole`, 0 to 1, where `part` has more labels than those `within`."""
+    labels = ", ".join(label_name(metric, attribute) for attribute in within)
+    return f"({part}) / on ({labels}) group_left () ({whole})"
 
 
 def share(part: str, whole: str) -> str:
@@ -167,7 +243,7 @@ def quantile(
     q: float,
     metric: Metric,
     *,
-    by: Sequence[Attribute] = (),
+    by: Sequence[Key] = (),
     where: Sequence[Matcher],
     window: str = RATE_WINDOW,
 ) -> str:
@@ -181,7 +257,7 @@ def quantile(
 def mean(
     metric: Metric,
     *,
-    by: Sequence[Attribute] = (),
+    by: Sequence[Key] = (),
     where: Sequence[Matcher],
     window: str = RATE_WINDOW,
 ) -> str:
@@ -190,6 +266,24 @@ def mean(
     sums, counts = (_series(metric, suffix, where) for suffix in ("_sum", "_count"))
     sum_by = _sum(metric, by)
     return f"{sum_by} (rate({sums}[{window}])) / ({sum_by} (rate({counts}[{window}])) > 0)"
+
+
+def _grown(metric: Metric, series: str, by: Sequence[Key], window: str) -> str:
+    grown = f"increase({series}[{window}])"
+    most = f"max_over_time({series}[{window}])"
+    before = f"{series} offset {window}"
+    counted = f"({grown} > {most}) or ({most} unless {before}) or {grown}"
+    return f"{_sum(metric, by)} ({counted}) > 0"
+
+
+def _gauged(
+    how: Literal["sum", "min", "max"], metric: Metric, by: Sequence[Key], where: Sequence[Matcher]
+) -> str:
+    if metric.instrument is not Instrument.GAUGE:
+        raise ValueError(f"metric {metric.name} is a {metric.instrument}, this query needs a gauge")
+    labels = ", ".join(label_name(metric, attribute) for attribute in by)
+    grouped = f"{how} by ({labels})" if by else how
+    return f"{grouped} ({_series(metric, '', where)})"
 
 
 def _by_instrument(metric: Metric) -> str:
@@ -213,19 +307,20 @@ def _counting_series(metric: Metric, where: Sequence[Matcher]) -> str:
     return _series(metric, "_count" if is_histogram(metric) else "", where)
 
 
-def _sum(metric: Metric, by: Sequence[Attribute]) -> str:
+def _sum(metric: Metric, by: Sequence[Key]) -> str:
     if not by:
         return "sum"
     return f"sum by ({', '.join(label_name(metric, attribute) for attribute in by)})"
 
 
-def _series(metric: Metric, suffix: str, where: Sequence[Matcher]) -> str:
-    conditions = ", ".join(
+def _series(metric: Metric, suffix: str, where: Sequence[Matcher], *, also: str = "") -> str:
+    conditions = [
         f'{label_name(metric, matcher.attribute)}{matcher.operator}"{_quoted(matcher.pattern)}"'
         for matcher in where
-    )
+    ]
+    text = ", ".join([*conditions, also] if also else conditions)
     name = metric_name(metric) + suffix
-    return f"{name}{{{conditions}}}" if conditions else name
+    return f"{name}{{{text}}}" if text else name
 
 
 def _literal(value: str) -> str:

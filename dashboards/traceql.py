@@ -8,28 +8,50 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 
+from dashboards.promql import Key
 from tracer.names import Attribute, SpanKind
 
-__all__ = ["equals", "explore_url", "matches", "spans"]
+__all__ = ["any_of", "below", "equals", "exists", "explore_url", "matches", "spans"]
 
 _VARIABLE: Final = re.compile(r"(\$\{[^}]+\})")
 
 
-def equals(attribute: Attribute, value: str | bool) -> str:
+def equals(attribute: Key, value: str | bool) -> str:
     """The condition that an attribute has a value; a Grafana variable may stand for a text."""
     return f"span.{attribute} = {str(value).lower() if isinstance(value, bool) else f'`{value}`'}"
 
 
-def matches(attribute: Attribute, pattern: str) -> str:
+def matches(attribute: Key, pattern: str) -> str:
     """The condition that an attribute matches an RE2 pattern, anchored at both ends."""
     return f"span.{attribute} =~ `{pattern}`"
+
+
+def any_of(attribute: Key, *values: str) -> str:
+    """The condition that an attribute has one of these values."""
+    return matches(attribute, "|".join(map(re.escape, values)))
+
+
+def exists(attribute: Key) -> str:
+    """The condition that a span has an attribute."""
+    return f"span.{attribute} != nil"
+
+
+def below(above: str, found: str, *, select: Sequence[Key] = ()) -> str:
+    """A search for spans that lie under others, at any depth.
+
+    Args:
+        above: A search for the others.
+        found: A search for the spans.
+        select: Attributes that the result shows as columns.
+    """
+    return _with_columns(f"{above} >> {found}", select)
 
 
 def spans(
     kind: SpanKind | None,
     *conditions: str,
     errors_only: bool = False,
-    select: Sequence[Attribute] = (),
+    select: Sequence[Key] = (),
 ) -> str:
     """A search for spans.
 
@@ -42,9 +64,7 @@ def spans(
     wanted = [equals(Attribute.SPAN_KIND, kind)] if kind else []
     if errors_only:
         wanted.append("status = error")
-    columns = ", ".join(f"span.{attribute}" for attribute in select)
-    found = f"{{ {' && '.join([*wanted, *conditions])} }}"
-    return f"{found} | select({columns})" if columns else found
+    return _with_columns(f"{{ {' && '.join([*wanted, *conditions])} }}", select)
 
 
 def explore_url(traceql: str, *, datasource: str) -> str:
@@ -69,6 +89,11 @@ def explore_url(traceql: str, *, datasource: str) -> str:
     }
     panes = json.dumps({"retrospan": pane}, separators=(",", ":"))
     return f"/explore?schemaVersion=1&panes={_encoded(panes)}"
+
+
+def _with_columns(found: str, select: Sequence[Key]) -> str:
+    columns = ", ".join(f"span.{attribute}" for attribute in select)
+    return f"{found} | select({columns})" if columns else found
 
 
 def _encoded(text: str) -> str:

@@ -12,6 +12,7 @@ from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Ob
 from tracer import names
 from tracer._guard import Guard
 from tracer._headrooms import Headrooms
+from tracer._open_waits import open_waits_of
 from tracer._tally import Tally
 from tracer._totals import Totals
 from tracer.limits import DEFAULT_LIMITS, Limit, Limits
@@ -81,6 +82,9 @@ class Meters:
         self._cpu_time = _summed(meter, names.ACTIVATION_CPU_TIME)
         self._activations = _summed(meter, names.ACTIVATIONS)
         self._headrooms = _gauge(meter, names.HEADROOM)
+        open_waits = open_waits_of(losses)
+        _sampled(meter, names.OPEN_WAITS, open_waits.counts)
+        _sampled(meter, names.OPEN_WAIT_AGE, open_waits.oldest)
         _observed(meter, names.DROPPED_SPANS, lambda: losses.dropped)
         _observed(meter, names.TRACER_ERRORS, lambda: losses.guard.count)
         self._by_kind: dict[SpanKind, Callable[[SpanRecord, Context], None]] = {
@@ -211,14 +215,21 @@ def _summed(meter: Meter, metric: Metric) -> Totals:
 
 def _gauge(meter: Meter, metric: Metric) -> Headrooms:
     headrooms = Headrooms()
+    _sampled(meter, metric, headrooms.least)
+    return headrooms
+
+
+def _sampled(
+    meter: Meter, metric: Metric, read: Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+) -> None:
+    """A gauge whose values are looked up when they are exported."""
 
     def callback(_: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(least, _named(metric, key)) for key, least in headrooms.least()]
+        return [Observation(value, _named(metric, key)) for key, value in read()]
 
     meter.create_observable_gauge(
         metric.name, [callback], unit=metric.unit, description=metric.brief
     )
-    return headrooms
 
 
 def _named(metric: Metric, values: tuple[str, ...]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from tracer._emitter import Emitter
 from tracer._evictions import EXECUTION_ENDING, REFUSED, failed_task
 from tracer._headers import context_payload, put_context, put_nexus_context, put_tenant
 from tracer._meters import Measured
+from tracer._open_waits import Standing, open_waits_of
 from tracer._queries import queries_in
 from tracer._tenant import TenantOfRun
 from tracer.context import caller_of
@@ -105,9 +106,19 @@ class TracingInstance:
         """The last activation was no replay."""
         self._is_given_up = False
         """The worker did not wait for the last activation: it was deadlocked."""
+        self._is_evicted = False
+        open_waits_of(emitter).add(self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._instance, name)
+
+    def standing(self) -> Standing | None:
+        """Since when it stands still; `None` while it does not, and for what is no live run."""
+        run = self._reader.machine.run
+        since = self._reader.machine.waiting_since() if self._is_live else None
+        if since is None or self._is_evicted:
+            return None
+        return Standing((run.key.namespace, run.workflow_type), since)
 
     def activate(self, act: Any) -> Any:
         """Let the workflow code run, and note what came in and out."""
@@ -260,6 +271,7 @@ class TracingInstance:
 
     def _evicted(self, job: Any) -> None:
         """The run leaves the cache: perhaps because its last task was refused."""
+        self._is_evicted = True
         outbox = self._emitter.outbox
         if job.reason == EXECUTION_ENDING:
             outbox.accepted(self._run_id)

@@ -417,6 +417,20 @@ WAIT_DURATION: Final = Metric(
     "How long runs stood still.",
     (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE, Attribute.WOKEN_BY, Attribute.IS_HUMAN_WAIT),
 )
+OPEN_WAITS: Final = Metric(
+    "retrospan.waits.open",
+    "{wait}",
+    "Runs in the worker's cache that stand still now; one that left the cache is not counted.",
+    (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE),
+    Instrument.GAUGE,
+)
+OPEN_WAIT_AGE: Final = Metric(
+    "retrospan.wait.age",
+    "s",
+    "How long the one of them that has stood still longest does so.",
+    (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE),
+    Instrument.GAUGE,
+)
 TASK_FAILURES: Final = Metric(
     "retrospan.task_failures",
     "{failure}",
@@ -519,6 +533,7 @@ TOKENS: Final = Metric(
     "{token}",
     "Tokens of a model call, input with cached ones and output with reasoning.",
     (*MODEL_CALL_DURATION.attributes, GenAI.TOKEN_TYPE),
+    Instrument.HISTOGRAM,
 )
 TOOL_DURATION: Final = Metric(
     "gen_ai.execute_tool.duration",
@@ -545,6 +560,7 @@ COST: Final = Metric(
         GenAI.REQUEST_MODEL,
         GenAI.RESPONSE_MODEL,
     ),
+    Instrument.HISTOGRAM,
 )
 
 METRICS: Final = (
@@ -554,6 +570,8 @@ METRICS: Final = (
     ATTEMPT_COUNT,
     QUEUE_TIME,
     WAIT_DURATION,
+    OPEN_WAITS,
+    OPEN_WAIT_AGE,
     TASK_FAILURES,
     BRANCHES,
     PAYLOAD_BYTES,

@@ -1,39 +1,37 @@
-"""The built dashboards, and the PromQL in them as Grafana would send it."""
+"""The built dashboards, and the queries in them as Grafana would send them."""
 
 import json
-import re
 from typing import Any
 
 import pytest
 
 from dashboards.build import rendered
+from tests.dashboards.sending import metric_queries
 
-_WINDOWS = {"__rate_interval": "4m", "__range": "6h"}
-_ALL = ".*"
+_BOARDS: dict[str, dict[str, Any]] = {
+    name: json.loads(text) for name, text in rendered().items() if name.endswith(".json")
+}
 
 
-@pytest.fixture(scope="session", params=sorted(rendered()))
+@pytest.fixture(scope="session", params=sorted(_BOARDS))
 def board(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Each dashboard, as Grafana reads it."""
-    loaded: dict[str, Any] = json.loads(rendered()[request.param])
-    return loaded
+    return _BOARDS[request.param]
+
+
+@pytest.fixture(scope="session")
+def boards() -> dict[str, dict[str, Any]]:
+    """All of them by file name."""
+    return _BOARDS
 
 
 @pytest.fixture(scope="session")
 def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
-    """Its panels, rows left out."""
+    """The panels of each, rows left out."""
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
 @pytest.fixture(scope="session")
-def queries(panels: list[dict[str, Any]]) -> dict[str, list[str]]:
+def queries(board: dict[str, Any]) -> dict[str, list[str]]:
     """The queries of each panel of metrics by its title, all variables on "All"."""
-    return {
-        panel["title"]: [_sent(target["expr"]) for target in panel["targets"]]
-        for panel in panels
-        if panel["datasource"]["type"] == "prometheus"
-    }
-
-
-def _sent(promql: str) -> str:
-    return re.sub(r"\$(\w+)", lambda found: _WINDOWS.get(found[1], _ALL), promql)
+    return metric_queries(board)

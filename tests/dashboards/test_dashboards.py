@@ -10,14 +10,17 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.promql import is_histogram, label_name, metric_name
+from dashboards import temporal_metrics
+from dashboards.promql import is_histogram, metric_name
+from tests.dashboards.sending import metric_queries
 from tracer import names
-from tracer.names import Attribute, Metric
+from tracer.names import Attribute, GenAI, Metric
 
 type Json = dict[str, Any]
 type Queries = dict[str, list[str]]
 
 _COLUMNS = 24
+_KNOWN = (*names.METRICS, *names.GENAI_METRICS, *temporal_metrics.METRICS)
 _BUILT_IN = re.compile(r"__\w+")
 _VARIABLE = re.compile(r"\$(?:\{([\w.]+)(?::\w+)?\}|(\w+))")
 _LABEL_OF_LINK = re.compile(r"span\.((?:\w+\.)*\w+)")
@@ -64,7 +67,6 @@ def test_every_column_of_figures_has_a_heading_and_a_unit(
     panels: list[Json], queries: Queries
 ) -> None:
     tables = [panel for panel in panels if panel["type"] == "table" and "expr" in _first(panel)]
-    assert tables
     for panel in tables:
         (organize,) = (t for t in panel["transformations"] if t["id"] == "organize")
         renamed = organize["options"]["renameByName"]
@@ -95,28 +97,63 @@ def test_graphs_are_wide_enough_for_a_small_screen(panels: list[Json]) -> None:
 
 
 def test_every_query_parses(queries: Queries) -> None:
-    assert queries
     for promql in _flat(queries):
         promql_parser.parse(promql)
 
 
-def test_every_series_is_one_that_the_tracer_writes(queries: Queries) -> None:
-    known = {series: metric for metric in names.METRICS for series in _series_of(metric)}
+def test_every_series_is_one_that_workers_write(queries: Queries) -> None:
+    known = {series: metric for metric in _KNOWN for series in _series_of(metric)}
     for query in _flat(queries):
         selectors = list(_selectors(query))
         assert selectors, query
+        allowed: set[str] = set()
         for selector in selectors:
             assert selector.name in known, query
-            metric = known[selector.name]
-            labels = {label_name(metric, Attribute(key)) for key in metric.attributes} | {"le"}
-            assert {matcher.name for matcher in selector.matchers.matchers} <= labels
-            assert _grouping(query) <= labels, query
+            labels = _labels_of(known[selector.name])
+            assert {matcher.name for matcher in selector.matchers.matchers} <= labels, query
+            allowed |= labels
+        assert _grouping(query) <= allowed, query
 
 
-def test_every_metric_is_shown(queries: Queries) -> None:
-    shown = {selector.name for query in _flat(queries) for selector in _selectors(query)}
-    missing = [metric.name for metric in names.METRICS if not shown & set(_series_of(metric))]
+def test_every_metric_is_shown(boards: dict[str, Json]) -> None:
+    shown = {
+        selector.name
+        for board in boards.values()
+        for query in _flat(metric_queries(board))
+        for selector in _selectors(query)
+    }
+    missing = [metric.name for metric in _KNOWN if not shown & set(_series_of(metric))]
     assert not missing
+
+
+def test_dashboards_and_their_panels_can_be_told_apart(boards: dict[str, Json]) -> None:
+    for key in ("uid", "title"):
+        assert len({board[key] for board in boards.values()}) == len(boards)
+
+
+def test_every_dashboard_leads_to_the_others(board: Json) -> None:
+    (menu,) = (link for link in board["links"] if link["type"] == "dashboards")
+    assert menu["tags"] == ["retrospan"]
+    assert set(menu["tags"]) <= set(board["tags"])
+    assert menu["keepTime"]
+    assert menu["includeVars"]
+
+
+def test_links_lead_to_dashboards_and_variables_that_exist(
+    board: Json, boards: dict[str, Json]
+) -> None:
+    by_uid = {other["uid"]: other for other in boards.values()}
+    for uid, query in re.findall(r"/d/([\w-]+)\?(\S+)", "\n".join(_texts(board["panels"]))):
+        variables = {variable["name"] for variable in by_uid[uid]["templating"]["list"]}
+        assert set(re.findall(r"var-(\w+)=", query)) <= variables
+
+
+def test_points_of_the_tracers_metrics_lead_to_traces(panels: list[Json]) -> None:
+    for panel in panels:
+        if panel["type"] == "timeseries" and _language(panel) == "prometheus":
+            for target in panel["targets"]:
+                is_ours = "temporal_" not in target["expr"].split("{")[0].split("(")[-1]
+                assert target.get("exemplar", False) == is_ours, panel["title"]
 
 
 def test_ids_never_become_labels(queries: Queries) -> None:
@@ -132,17 +169,28 @@ def test_ids_never_become_labels(queries: Queries) -> None:
     assert not used & ids
 
 
+_FOLLOWED = {
+    Attribute.NAMESPACE: "namespace",
+    Attribute.WORKFLOW_TYPE: "workflow_type",
+    temporal_metrics.Label.NAMESPACE: "namespace",
+    temporal_metrics.Label.TASK_QUEUE: "task_queue",
+    GenAI.REQUEST_MODEL: "model",
+}
+_COUNTED_BY_MODEL = {"Unpriced calls"}
+"""Compares with model calls, which have no workflow type: it says so."""
+
+
 def test_the_choice_of_the_viewer_reaches_every_query_that_can_follow_it(
-    queries: Queries,
+    board: Json, queries: Queries
 ) -> None:
-    known = {series: metric for metric in names.METRICS for series in _series_of(metric)}
-    for query in _flat(queries):
-        for selector in _selectors(query):
+    known = {series: metric for metric in _KNOWN for series in _series_of(metric)}
+    offered = {variable["name"] for variable in board["templating"]["list"]}
+    for title, selector in _selectors_by_title(queries):
+        if title not in _COUNTED_BY_MODEL:
             metric = known[selector.name or ""]
             matched = {matcher.name for matcher in selector.matchers.matchers}
-            for attribute in (Attribute.NAMESPACE, Attribute.WORKFLOW_TYPE):
-                if attribute in metric.attributes:
-                    assert label_name(metric, attribute) in matched, query
+            followed = {_label(key) for key, name in _FOLLOWED.items() if name in offered}
+            assert followed & _labels_of(metric) <= matched, title
 
 
 def test_variables_are_defined_before_they_are_used(board: Json) -> None:
@@ -151,16 +199,20 @@ def test_variables_are_defined_before_they_are_used(board: Json) -> None:
     for variable in variables:
         assert _used(variable) <= defined, variable["name"]
         defined.add(variable["name"])
-    assert {"datasource", "namespace", "workflow_type"} <= defined
     assert _used({**board, "templating": {}}) == defined
+    # The same on each: the menu of dashboards hands them on.
+    assert defined <= {*_FOLLOWED.values(), "datasource", "traces", "budget", "sla"} | {
+        "workflow_id",
+        "trace",
+    }
 
 
 def test_trace_searches_ask_for_attributes_that_spans_have(board: Json) -> None:
-    attributes = {str(attribute) for attribute in Attribute}
+    attributes = {str(attribute) for attribute in (*Attribute, *GenAI)}
     searches = [
         text for text in _texts(board) if "span." in text and not text.startswith("retrospan_")
     ]
-    assert searches
+    assert searches or board["uid"] == "retrospan-warehouse"
     for search in searches:
         found = set(_LABEL_OF_LINK.findall(search.replace("%20", " ")))
         assert found
@@ -193,6 +245,14 @@ def _selectors(promql: str) -> Iterator[promql_parser.VectorSelector]:
     return iter({id(selector): selector for selector in found}.values())
 
 
+def _selectors_by_title(
+    queries: Queries,
+) -> Iterator[tuple[str, promql_parser.VectorSelector]]:
+    for title, promqls in queries.items():
+        for promql in promqls:
+            yield from ((title, selector) for selector in _selectors(promql))
+
+
 def _grouping(promql: str) -> set[str]:
     labels: set[str] = set()
 
@@ -202,6 +262,14 @@ def _grouping(promql: str) -> set[str]:
 
     promql_parser.walk(promql_parser.parse(promql), visit)
     return labels - {"le"}
+
+
+def _label(attribute: str) -> str:
+    return re.sub(r"\W", "_", attribute)
+
+
+def _labels_of(metric: Metric) -> set[str]:
+    return {_label(key) for key in (*metric.attributes, Attribute.TENANT)} | {"le"}
 
 
 def _series_of(metric: Metric) -> list[str]:

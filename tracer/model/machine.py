@@ -288,6 +288,14 @@ class RunMachine:
 
     # -- waits ---------------------------------------------------------------------------------
 
+    def waiting_since(self) -> int | None:
+        """Since when the run stands still, in nanoseconds; `None` if it does not.
+
+        Raises:
+            RuntimeError: Asked from another thread while the run was at work.
+        """
+        return self._waits.open_since()
+
     def _stands_still(self) -> bool:
         return not self._open or all(step.kind in _PASSIVE for step in self._open.values())
 

@@ -120,6 +120,13 @@ class Waits:
             self._explain(wait, waker)
             self._drop_if_short(wait)
 
+    def open_since(self) -> int | None:
+        """When the wait began that goes on now, in nanoseconds; `None` if there is none."""
+        pause, unexplained = self._pause, self._unexplained
+        if pause is None or not self._stands_still():
+            return None
+        return unexplained.opened_at if unexplained else pause.opened_at
+
     def run_closed(self) -> None:
         """Nothing wakes the run any more."""
         self._pause = None

@@ -1,0 +1,77 @@
+"""Which runs stand still now: counted when somebody asks, not while workflow code runs.
+
+A wait is measured when it ends, so an approval that nobody gives shows nowhere until it expires.
+The runs in a worker's cache know that they wait; asking them once per export costs activations
+nothing. A run that the cache let go is not counted: its worker cannot know when it moves again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Final, NamedTuple, Protocol
+from weakref import WeakKeyDictionary, WeakSet
+
+
+class Standing(NamedTuple):
+    """A run that stands still."""
+
+    run: tuple[str, str]
+    """Namespace and workflow type."""
+    since: int
+    """In nanoseconds of the wall clock."""
+
+
+class Cached(Protocol):
+    """A run in the worker's cache."""
+
+    def standing(self) -> Standing | None:
+        """Since when it stands still; `None` while it does not."""
+        ...
+
+
+class OpenWaits:
+    """The cached runs of one emitter."""
+
+    def __init__(self) -> None:
+        self._cached: WeakSet[Cached] = WeakSet()
+
+    def add(self, run: Cached) -> None:
+        """Ask this run from now on, as long as it lives."""
+        self._cached.add(run)
+
+    def counts(self) -> Iterator[tuple[tuple[str, str], int]]:
+        """How many runs stand still, by namespace and workflow type."""
+        for run, ages in self._ages().items():
+            yield run, len(ages)
+
+    def oldest(self) -> Iterator[tuple[tuple[str, str], float]]:
+        """How many seconds the longest of them does, by the same."""
+        for run, ages in self._ages().items():
+            yield run, max(ages)
+
+    def _ages(self) -> dict[tuple[str, str], list[float]]:
+        now = time.time_ns()
+        found: dict[tuple[str, str], list[float]] = {}
+        for cached in list(self._cached):
+            standing = _asked(cached)
+            if standing is not None:
+                age = max(0, now - standing.since) / 1e9
+                found.setdefault(standing.run, []).append(age)
+        return found
+
+
+def _asked(cached: Cached) -> Standing | None:
+    try:
+        return cached.standing()
+    except RuntimeError:
+        # Its steps changed while they were looked at: it is at work.
+        return None
+
+
+_OF: Final[WeakKeyDictionary[object, OpenWaits]] = WeakKeyDictionary()
+
+
+def open_waits_of(emitter: object) -> OpenWaits:
+    """The runs that tell this emitter; the same object for each call."""
+    return _OF.setdefault(emitter, OpenWaits())
