@@ -11,7 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-__all__ = ["JSON_FOLDER"]
+__all__ = ["GENERATED", "JSON_FOLDER"]
 
-JSON_FOLDER: Final = Path(__file__).parent / "json"
+GENERATED: Final = Path(__file__).parent
+"""Where `json/` and `alerts/` are: all that `dashboards.build` writes."""
+
+JSON_FOLDER: Final = GENERATED / "json"
 """The generated dashboards, one file each: point Grafana's provisioning at this folder."""

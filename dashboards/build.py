@@ -1,4 +1,4 @@
-"""Writes the dashboards as JSON, or checks that the files are what the code says.
+"""Writes dashboards as JSON and alert rules as YAML, or checks that they are what the code says.
 
     python -m dashboards.build [--check]
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboards import JSON_FOLDER
+from dashboards import GENERATED
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -24,37 +24,45 @@ __all__ = ["main", "rendered", "stale", "write"]
 
 
 def rendered() -> dict[str, str]:
-    """File name and content of each dashboard.
+    """Path below the package and content of each file.
 
     Raises:
-        ModuleNotFoundError: grafana-foundation-sdk is not installed.
+        ModuleNotFoundError: grafana-foundation-sdk or PyYAML is not installed.
     """
     from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-    return {
-        name: json.dumps(make(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
+    boards = {
+        f"json/{name}": json.dumps(
+            make(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False
+        )
         + "\n"
         for name, make in _dashboards().items()
     }
+    return {**boards, "alerts/retrospan.yaml": _alert_rules()}
 
 
 def write(folder: Path) -> list[Path]:
     """Write what differs, remove what no code makes; returns the paths that changed."""
     wanted = rendered()
     changed = stale(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for path in changed:
-        if path.name in wanted:
-            path.write_text(wanted[path.name], encoding="utf-8")
-        else:
+        text = wanted.get(path.relative_to(folder).as_posix())
+        if text is None:
             path.unlink()
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     return changed
 
 
 def stale(folder: Path) -> list[Path]:
     """The files that are missing, differ from the code, or come from no code."""
     wanted = rendered()
-    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
+    found = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for pattern in ("json/*.json", "alerts/*.yaml")
+        for path in folder.glob(pattern)
+    }
     return [
         folder / name
         for name in sorted(wanted.keys() | found.keys())
@@ -62,7 +70,7 @@ def stale(folder: Path) -> list[Path]:
     ]
 
 
-def main(arguments: Sequence[str] | None = None, *, folder: Path = JSON_FOLDER) -> int:
+def main(arguments: Sequence[str] | None = None, *, folder: Path = GENERATED) -> int:
     """Run the command; the exit code is 1 when `--check` finds a difference."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.build", description=_SUMMARY)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
@@ -70,10 +78,11 @@ def main(arguments: Sequence[str] | None = None, *, folder: Path = JSON_FOLDER) 
     try:
         changed = stale(folder) if is_check else write(folder)
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] != "grafana_foundation_sdk":
+        package = _PACKAGES.get((missing.name or "").partition(".")[0])
+        if package is None:
             raise
         print(
-            "dashboards.build: no grafana-foundation-sdk here: pip install 'retrospan[dev]'",
+            f"dashboards.build: no {package} here: pip install 'retrospan[dev]'",
             file=sys.stderr,
         )
         return 3
@@ -90,7 +99,17 @@ def main(arguments: Sequence[str] | None = None, *, folder: Path = JSON_FOLDER) 
     return 0
 
 
-_SUMMARY = "Write Grafana dashboards as JSON."
+_SUMMARY = "Write Grafana dashboards as JSON, and alert rules as YAML."
+_PACKAGES = {"grafana_foundation_sdk": "grafana-foundation-sdk", "yaml": "PyYAML"}
+
+
+def _alert_rules() -> str:
+    import yaml
+
+    from dashboards.alerts import rules
+
+    text: str = yaml.safe_dump(rules(), sort_keys=False, allow_unicode=True, width=100)
+    return text
 
 
 def _dashboards() -> dict[str, Callable[[], Dashboard]]:

@@ -72,7 +72,7 @@ FORCED_EVICTIONS: Final = Metric(
     "temporal_sticky_cache_forced_eviction",
     "{run}",
     "Runs that had to leave the cache.",
-    (*_QUEUE, Label.WORKFLOW_TYPE),
+    _QUEUE,
 )
 TASK_QUEUE_TIME: Final = Metric(
     "temporal_workflow_task_schedule_to_start_latency",

@@ -246,7 +246,9 @@ class TracingInstance:
             self._tell_what_failed(spans.task_failure(changes.task_failure))
             # A task that fails may fail for days: what came before it must not wait so long.
             for record in (*map(spans.step, changes.answered), *map(spans.signal, changes.signals)):
-                emitter.emit_once(record)
+                # Each retry of the task brings the same answers.
+                if emitter.is_new(record):
+                    emitter.emit_once(record)
             return
         records = [
             *self._branches(),

@@ -9,7 +9,9 @@ from dashboards.build import rendered
 from tests.dashboards.sending import metric_queries
 
 _BOARDS: dict[str, dict[str, Any]] = {
-    name: json.loads(text) for name, text in rendered().items() if name.endswith(".json")
+    name.removeprefix("json/"): json.loads(text)
+    for name, text in rendered().items()
+    if name.startswith("json/")
 }
 
 

@@ -1,5 +1,6 @@
 """A store full of what real workers emitted, and the warehouse with their histories."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ class LiveStore:
 
     client: httpx.Client
     warehouse: Path
-    spans: list[Span] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list, repr=False)
 
     def ask(self, promql: str) -> list[tuple[dict[str, str], float]]:
         """What a query finds now."""
@@ -37,8 +38,9 @@ class LiveStore:
 
     def over_time(self, promql: str, seconds: int = 600) -> int:
         """How many points a query has over the last minutes."""
-        now = time.time()
-        asked = {"query": promql, "start": now - seconds, "end": now, "step": "5s", "nocache": "1"}
+        # Beyond the present: a point of the grid has to come after the newest samples.
+        end = time.time() + 10
+        asked = {"query": promql, "start": end - seconds, "end": end, "step": "5s", "nocache": "1"}
         body = self.client.post("/api/v1/query_range", data=asked).json()
         assert body["status"] == "success", body
         points = (value for series in body["data"]["result"] for _, value in series["values"])
@@ -126,16 +128,10 @@ def _remember_earlier(client: httpx.Client) -> None:
     )
     lines = found.text.splitlines()
     assert lines
-    moved = []
-    for line in lines:
-        shifted = _shifted(line)
-        moved.append(shifted)
-    assert client.post("/api/v1/import", content="\n".join(moved)).is_success
+    assert client.post("/api/v1/import", content="\n".join(map(_shifted, lines))).is_success
 
 
 def _shifted(line: str) -> str:
-    import json
-
     series = json.loads(line)
     series["metric"]["temporal_namespace"] = "earlier"
     series["timestamps"] = [at - EARLIER_SECONDS * 1000 for at in series["timestamps"]]

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboards import JSON_FOLDER
+from dashboards import GENERATED
 from dashboards.build import main, rendered, stale, write
 
 
 def test_the_files_in_the_repository_are_what_the_code_says() -> None:
-    assert stale(JSON_FOLDER) == []
+    assert stale(GENERATED) == []
 
 
 def test_check_names_what_is_stale_in_one_line(
@@ -26,9 +26,14 @@ def test_check_names_what_is_stale_in_one_line(
 
 def test_build_writes_repairs_and_removes(tmp_path: Path) -> None:
     assert main([], folder=tmp_path) == 0
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == rendered()
-    (tmp_path / "fleet.json").write_text("{}")
-    (tmp_path / "gone.json").write_text("{}")
+    written = {
+        path.relative_to(tmp_path).as_posix(): path.read_text()
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
+    assert written == rendered()
+    (tmp_path / "json" / "fleet.json").write_text("{}")
+    (tmp_path / "json" / "gone.json").write_text("{}")
     assert [path.name for path in write(tmp_path)] == ["fleet.json", "gone.json"]
     assert main(["--check"], folder=tmp_path) == 0
 

@@ -11,16 +11,14 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import temporal_metrics
-from dashboards.promql import is_histogram, metric_name
+from tests.dashboards.queries import known_metrics, label, labels_of, selectors, series_of
 from tests.dashboards.sending import metric_queries
-from tracer import names
-from tracer.names import Attribute, GenAI, Metric
+from tracer.names import Attribute, GenAI
 
 type Json = dict[str, Any]
 type Queries = dict[str, list[str]]
 
 _COLUMNS = 24
-_KNOWN = (*names.METRICS, *names.GENAI_METRICS, *temporal_metrics.METRICS)
 _BUILT_IN = re.compile(r"__\w+")
 _VARIABLE = re.compile(r"\$(?:\{([\w.]+)(?::\w+)?\}|(\w+))")
 _LABEL_OF_LINK = re.compile(r"span\.((?:\w+\.)*\w+)")
@@ -102,14 +100,14 @@ def test_every_query_parses(queries: Queries) -> None:
 
 
 def test_every_series_is_one_that_workers_write(queries: Queries) -> None:
-    known = {series: metric for metric in _KNOWN for series in _series_of(metric)}
+    known = {series: metric for metric in known_metrics() for series in series_of(metric)}
     for query in _flat(queries):
-        selectors = list(_selectors(query))
-        assert selectors, query
+        found = list(selectors(query))
+        assert found, query
         allowed: set[str] = set()
-        for selector in selectors:
+        for selector in found:
             assert selector.name in known, query
-            labels = _labels_of(known[selector.name])
+            labels = labels_of(known[selector.name])
             assert {matcher.name for matcher in selector.matchers.matchers} <= labels, query
             allowed |= labels
         assert _grouping(query) <= allowed, query
@@ -120,9 +118,9 @@ def test_every_metric_is_shown(boards: dict[str, Json]) -> None:
         selector.name
         for board in boards.values()
         for query in _flat(metric_queries(board))
-        for selector in _selectors(query)
+        for selector in selectors(query)
     }
-    missing = [metric.name for metric in _KNOWN if not shown & set(_series_of(metric))]
+    missing = [metric.name for metric in known_metrics() if not shown & set(series_of(metric))]
     assert not missing
 
 
@@ -163,7 +161,7 @@ def test_ids_never_become_labels(queries: Queries) -> None:
         for query in _flat(queries)
         for label in (
             *_grouping(query),
-            *(m.name for s in _selectors(query) for m in s.matchers.matchers),
+            *(m.name for s in selectors(query) for m in s.matchers.matchers),
         )
     }
     assert not used & ids
@@ -183,14 +181,14 @@ _COUNTED_BY_MODEL = {"Unpriced calls"}
 def test_the_choice_of_the_viewer_reaches_every_query_that_can_follow_it(
     board: Json, queries: Queries
 ) -> None:
-    known = {series: metric for metric in _KNOWN for series in _series_of(metric)}
+    known = {series: metric for metric in known_metrics() for series in series_of(metric)}
     offered = {variable["name"] for variable in board["templating"]["list"]}
     for title, selector in _selectors_by_title(queries):
         if title not in _COUNTED_BY_MODEL:
             metric = known[selector.name or ""]
             matched = {matcher.name for matcher in selector.matchers.matchers}
-            followed = {_label(key) for key, name in _FOLLOWED.items() if name in offered}
-            assert followed & _labels_of(metric) <= matched, title
+            followed = {label(key) for key, name in _FOLLOWED.items() if name in offered}
+            assert followed & labels_of(metric) <= matched, title
 
 
 def test_variables_are_defined_before_they_are_used(board: Json) -> None:
@@ -232,25 +230,12 @@ def _flat(queries: Queries) -> Iterator[str]:
     return itertools.chain.from_iterable(queries.values())
 
 
-def _selectors(promql: str) -> Iterator[promql_parser.VectorSelector]:
-    found: list[promql_parser.VectorSelector] = []
-
-    def visit(part: promql_parser.Expr) -> None:
-        if isinstance(part, promql_parser.VectorSelector):
-            found.append(part)
-        elif isinstance(part, promql_parser.MatrixSelector):
-            found.append(part.vector_selector)
-
-    promql_parser.walk(promql_parser.parse(promql), visit)
-    return iter({id(selector): selector for selector in found}.values())
-
-
 def _selectors_by_title(
     queries: Queries,
 ) -> Iterator[tuple[str, promql_parser.VectorSelector]]:
     for title, promqls in queries.items():
         for promql in promqls:
-            yield from ((title, selector) for selector in _selectors(promql))
+            yield from ((title, selector) for selector in selectors(promql))
 
 
 def _grouping(promql: str) -> set[str]:
@@ -262,20 +247,6 @@ def _grouping(promql: str) -> set[str]:
 
     promql_parser.walk(promql_parser.parse(promql), visit)
     return labels - {"le"}
-
-
-def _label(attribute: str) -> str:
-    return re.sub(r"\W", "_", attribute)
-
-
-def _labels_of(metric: Metric) -> set[str]:
-    return {_label(key) for key in (*metric.attributes, Attribute.TENANT)} | {"le"}
-
-
-def _series_of(metric: Metric) -> list[str]:
-    if not is_histogram(metric):
-        return [metric_name(metric)]
-    return [metric_name(metric) + suffix for suffix in ("_bucket", "_sum", "_count")]
 
 
 def _cells(position: dict[str, int], title: str) -> Iterator[tuple[int, int]]:

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from dashboards import temporal_metrics
+from dashboards.promql import is_histogram, metric_name
+from tests.dashboards import fleet_of_one as synthetic
 from tests.dashboards.live_store import LiveStore, live_store
-from tests.dashboards.sending import metric_queries
+from tests.dashboards.sending import metric_queries, sent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -35,3 +38,161 @@ def test_every_query_of_every_panel_answers(store: LiveStore, boards: Boards) ->
                 if not found:
                     empty.append((name, title, query))
     assert not empty
+
+
+def test_runs_are_those_of_the_histories(store: LiveStore, boards: Boards) -> None:
+    fleet = metric_queries(boards["fleet.json"], namespace="default")
+    [(_, ended)] = store.ask(fleet["Runs ended"][0])
+    closed = "is_closed AND status <> 'CONTINUED_AS_NEW'"
+    [(count, failed)] = store.sql(
+        "SELECT count(*), count(*) FILTER (status IN ('FAILED', 'TIMED_OUT'))"
+        f" FROM core.runs WHERE {closed}"
+    )
+    assert ended == count > 0
+    [(_, share)] = store.ask(fleet["Failed runs"][0])
+    assert share == pytest.approx(failed / count)
+    by_type = _by(store, fleet["Workflow types"][0], "temporal_workflow_type")
+    assert by_type == dict(
+        store.sql(f"SELECT workflow_type, count(*) FROM core.runs WHERE {closed} GROUP BY ALL")
+    )
+
+
+def test_steps_and_attempts_are_those_of_the_histories(store: LiveStore, boards: Boards) -> None:
+    fleet = metric_queries(boards["fleet.json"], namespace="default")
+    answered = _by(store, fleet["Steps"][0], "retrospan_step_name", "retrospan_step_kind")
+    assert answered == {
+        (name, kind): count
+        for name, kind, count in store.sql(
+            "SELECT name, kind, count(*) FROM core.steps"
+            " WHERE outcome IS NOT NULL AND kind <> 'timer' GROUP BY ALL"
+        )
+    }
+    [(_, share)] = store.ask(fleet["Failed attempts"][0])
+    [(attempts, good)] = store.sql(
+        "SELECT sum(n_attempts), count(*) FILTER (outcome = 'completed') FROM core.steps"
+        " WHERE kind = 'activity' AND n_attempts IS NOT NULL"
+    )
+    # A history tells how many attempts a step took; each but one that completed it went wrong.
+    assert 0 < share <= (attempts - good) / attempts + 1e-9
+
+
+def test_waits_are_those_of_the_histories(store: LiveStore, boards: Boards) -> None:
+    people = metric_queries(boards["people.json"], namespace="default")
+    labels = "temporal_workflow_type", "retrospan_wait_woken_by"
+    assert _by(store, people["Waits"][0], *labels) == {
+        (workflow_type, woken_by): count
+        for workflow_type, woken_by, count in store.sql(
+            "SELECT r.workflow_type, w.woken_by, count(*) FROM core.waits w"
+            " JOIN core.runs r USING (namespace, workflow_id, run_id)"
+            " WHERE w.closed_at IS NOT NULL GROUP BY ALL"
+        )
+    }
+    [(_, late)] = store.ask(
+        metric_queries(boards["people.json"], namespace="synthetic")["Over SLA"][0]
+    )
+    assert late == pytest.approx(synthetic.FAILED / (synthetic.FAILED + synthetic.COMPLETED))
+    [(_, oldest)] = store.ask(people["Longest wait now"][0].replace("default", "synthetic"))
+    assert oldest == pytest.approx(synthetic.WAITING_SECONDS, abs=5)
+
+
+def test_decisions_and_their_drift_are_those_of_the_spans(store: LiveStore, boards: Boards) -> None:
+    people = metric_queries(boards["people.json"], namespace="default")
+    [(_, decisions)] = store.ask(people["Decisions"][0])
+    [(count,)] = store.sql("SELECT count(*) FROM core.branches")
+    assert decisions == count > 0
+    every = metric_queries(boards["people.json"], namespace="default|earlier")
+    now, before, shift = every["Drift of decisions"][1:]
+    found = store.ask(now)
+    assert found
+    # The same decisions in the time before: the same shares, and no shift.
+    assert dict(_rows(store.ask(before))) == pytest.approx(dict(_rows(found)))
+    assert {round(value, 9) for _, value in store.ask(shift)} == {0.0}
+
+
+def test_cost_and_tokens_are_those_of_the_model_calls(store: LiveStore, boards: Boards) -> None:
+    agents = metric_queries(
+        boards["agents.json"], namespace="default", model="gpt.+|o4.+|mistral.+"
+    )
+    sums = "sum(cost_usd), sum(input_tokens + output_tokens), count(*), count(error_type)"
+    [(usd, tokens, calls, failed)] = store.sql(f"SELECT {sums} FROM core.llm_calls")
+    shown = {
+        title: store.ask(agents[title][0])[0][1]
+        for title in ("Cost", "Tokens", "Model calls", "Failed calls", "Budget used")
+    }
+    assert shown == pytest.approx(
+        {
+            "Cost": float(usd),
+            "Tokens": tokens,
+            "Model calls": calls,
+            "Failed calls": failed / calls,
+            "Budget used": float(usd) / 10,
+        }
+    )
+    assert _by(store, agents["Cost by workflow type"][0], "temporal_workflow_type") == (
+        pytest.approx(
+            {
+                name: float(cost)
+                for name, cost in store.sql(
+                    "SELECT workflow_type, cost_usd FROM mart.cost_by_workflow WHERE cost_usd > 0"
+                )
+            }
+        )
+    )
+
+
+def test_losses_are_counted_from_the_first_export(store: LiveStore, boards: Boards) -> None:
+    # They came before the first export and never again: nothing "increased" since.
+    fleet = metric_queries(boards["fleet.json"])
+    [(_, losses)] = store.ask(fleet["Tracer losses"][0])
+    assert losses == synthetic.DROPPED + synthetic.LOST + 1
+
+
+def test_a_failure_is_found_by_its_fingerprint(store: LiveStore, boards: Boards) -> None:
+    fleet = metric_queries(boards["fleet.json"], namespace="synthetic")
+    [(labels, count)] = store.ask(fleet["Failures by fingerprint"][0])
+    assert count == synthetic.FAILED
+    assert labels == {
+        "retrospan_failure_fingerprint": "f00d",
+        "error_type": "RateLimited",
+        "temporal_activity_type": "declare",
+        "temporal_workflow_type": "Cargo",
+    }
+
+
+def test_the_variables_find_their_values(store: LiveStore, boards: Boards) -> None:
+    for board in boards.values():
+        for variable in board["templating"]["list"]:
+            query = variable.get("query")
+            if variable["type"] == "query" and str(query).startswith("label_values("):
+                series, label = query[len("label_values(") : -1].rsplit(", ", 1)
+                asked = {"match[]": sent(series)}
+                found = store.client.get(f"/api/v1/label/{label}/values", params=asked)
+                assert found.json()["data"], (board["uid"], variable["name"])
+
+
+def test_temporals_own_metrics_have_the_labels_that_are_written_down(store: LiveStore) -> None:
+    for metric in temporal_metrics.METRICS:
+        suffix = "_count" if is_histogram(metric) else ""
+        found = store.client.get(
+            "/api/v1/series", params={"match[]": metric_name(metric) + suffix}
+        ).json()["data"]
+        assert found, metric.name
+        labels = set().union(*found)
+        assert set(metric.attributes) <= labels, metric.name
+
+
+def test_ids_are_in_no_label(store: LiveStore) -> None:
+    labels = store.client.get("/api/v1/labels", params={"match[]": '{__name__=~".+"}'})
+    assert not {"temporalWorkflowID", "temporalRunID"} & set(labels.json()["data"])
+
+
+def _rows(found: list[tuple[dict[str, str], float]]) -> list[tuple[tuple[str, ...], float]]:
+    return [(tuple(sorted(labels.values())), value) for labels, value in found]
+
+
+def _by(store: LiveStore, promql: str, *labels: str) -> dict[Any, float]:
+    """Values by the values of labels."""
+    found = store.ask(promql)
+    if len(labels) == 1:
+        return {row[labels[0]]: value for row, value in found}
+    return {tuple(row[label] for label in labels): value for row, value in found}
