@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -17,11 +21,37 @@ import zstandard
 
 from analytics.errors import ArchiveError
 
-__all__ = ["Archive"]
+__all__ = ["Archive", "Packed", "packed"]
 
 _LEVEL: Final = 3
 _MAX_BYTES: Final = 1 << 30
 """Of one history; a longer one cannot be read back and is not a history."""
+
+
+_WRITERS: Final = 16
+"""Threads that write files: a disk brings many to safety in hardly more time than one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A raw history as the archive keeps it."""
+
+    name: str
+    """Of its file, inside the folder."""
+    data: bytes
+    """Compressed."""
+
+
+def packed(raw: bytes, digest: str) -> Packed:
+    """Compress a history.
+
+    Args:
+        raw: The history as it came.
+        digest: Its SHA-256, lower-case hex.
+    """
+    is_text = raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+    name = f"{digest[:2]}/{digest}.{'json' if is_text else 'pb'}.zst"
+    return Packed(name, zstandard.ZstdCompressor(_LEVEL).compress(raw))
 
 
 class Archive:
@@ -31,22 +61,36 @@ class Archive:
         """Nothing is made on disk before something is put in."""
         self.folder = Path(f"{warehouse}.archive")
 
-    def put(self, data: bytes, digest: str) -> str:
-        """Store a history; storing the same one again does nothing.
+    def put(self, files: Iterable[Packed]) -> None:
+        """Store histories; storing the same one again does nothing.
 
-        Args:
-            data: The history as it came.
-            digest: Its SHA-256, lower-case hex.
-
-        Returns:
-            The file's name inside the folder.
+        Raises:
+            OSError: One cannot be written.
         """
-        is_text = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
-        name = f"{digest[:2]}/{digest}.{'json' if is_text else 'pb'}.zst"
-        target = self.folder / name
-        if not target.exists():
-            _write_whole(target, zstandard.ZstdCompressor(_LEVEL).compress(data))
-        return name
+        with self.putting(files):
+            pass
+
+    @contextmanager
+    def putting(self, files: Iterable[Packed]) -> Iterator[None]:
+        """Store histories while the block runs; after it, all of them are on disk.
+
+        Raises:
+            OSError: One cannot be written.
+        """
+        with ThreadPoolExecutor(_WRITERS, "archive") as threads:
+            writes = [threads.submit(self._put, file) for file in files]
+            yield
+            folders = {folder for write in writes if (folder := write.result()) is not None}
+            # The new names themselves must survive a power cut, too.
+            list(threads.map(_sync_folder, folders))
+
+    def _put(self, file: Packed) -> Path | None:
+        """The folder that has a new name in it, `None` if nothing was to do."""
+        target = self.folder / file.name
+        if target.exists():
+            return None
+        _write_whole(target, file.data)
+        return target.parent
 
     def get(self, name: str, digest: str) -> bytes:
         """Read a history back.
@@ -78,11 +122,10 @@ def _write_whole(target: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    # The new name itself must survive a power cut, too; some systems cannot open folders.
+    # Some systems cannot open folders.
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -1,12 +1,17 @@
 """Rows of `core.events` and `core.payloads`: what a history says, event by event, unjudged.
 
-What the events mean is the state machine's business (`analytics.run_rows`).
+What the events mean is the state machine's business (`analytics.run_rows`). Millions of events pass
+through here, so a row is a tuple in the order of `EVENT_COLUMNS`, and which fields a type of event
+has is looked up in its descriptor once.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from hashlib import blake2b, sha256
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -18,29 +23,55 @@ from tracer.model.enums import EVENT_TYPE, RETRY_STATE, WORKFLOW_TASK_FAILED_CAU
 from tracer.model.payloads import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from google.protobuf.descriptor import FieldDescriptor
     from temporalio.api.common.v1 import Payload
 
-    from analytics.tables import Row
     from replayer.history import RunHistory
     from tracer.identity import RunKey
 
-__all__ = ["event_hash", "history_rows", "key_columns", "utc"]
+__all__ = [
+    "EVENT_COLUMNS",
+    "PAYLOAD_COLUMNS",
+    "EventRow",
+    "PayloadRow",
+    "event_hash",
+    "history_rows",
+    "key_columns",
+    "utc",
+]
+
+type EventRow = tuple[Any, ...]
+"""Values of `EVENT_COLUMNS`."""
+type PayloadRow = tuple[Any, ...]
+"""Values of `PAYLOAD_COLUMNS`."""
 
 _SECRET_METADATA: Final = frozenset({"__internal_execution_token"})
 """Credentials that SDKs are known to leave in payload metadata in clear text."""
 
 _TAIL: Final = frozenset({"WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED"})
 
-_TEXTS: Final = (
+_COMMON: Final = (
+    "event_id",
+    "event_time",
+    "event_time_ns",
+    "event_type",
+    "task_id",
+    "version",
+    "event_hash",
+    "is_provisional",
+    "n_payloads",
+    "payload_bytes",
+)
+"""What every event has."""
+
+_PLAIN: Final = (
     "activity_id",
     "timer_id",
     "signal_name",
     "marker_name",
     "identity",
-)
-_NUMBERS: Final = (
     "scheduled_event_id",
     "started_event_id",
     "initiated_event_id",
@@ -48,6 +79,36 @@ _NUMBERS: Final = (
     "history_size_bytes",
     "attempt",
 )
+"""Columns that are attributes of the same name, in the types of events that have them."""
+
+_OTHER: Final = (
+    "activity_type",
+    "update_id",
+    "failure_type",
+    "failure_message",
+    "cause",
+    "retry_state",
+    "child_workflow_id",
+    "child_run_id",
+)
+
+EVENT_COLUMNS: Final = (*_COMMON, *_PLAIN, *_OTHER)
+"""Columns of `core.events` beside the run's key."""
+
+PAYLOAD_COLUMNS: Final = (
+    "event_id",
+    "slot",
+    "idx",
+    "encoding",
+    "metadata",
+    "data",
+    "n_bytes",
+    "sha256",
+)
+"""Columns of `core.payloads` beside the run's key."""
+
+_SPECIFIC: Final = {name: place for place, name in enumerate((*_PLAIN, *_OTHER))}
+_NOTHING: Final[tuple[None, ...]] = (None,) * len(_SPECIFIC)
 
 
 def key_columns(key: RunKey) -> dict[str, object]:
@@ -68,22 +129,37 @@ def event_hash(event: HistoryEvent) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest())
 
 
-def history_rows(history: RunHistory, *, is_closed: bool) -> tuple[list[Row], list[Row]]:
+def history_rows(
+    history: RunHistory, *, is_closed: bool
+) -> tuple[list[EventRow], list[PayloadRow]]:
     """One row per event of a history, and one per payload."""
     events = history.events
     first_provisional = len(events) if is_closed else _first_provisional(events)
     newer_types = {u.event_id: u.name for u in history.unknown if u.enum == "EventType"}
-    run = key_columns(history.key)
-    event_rows: list[Row] = []
-    payload_rows: list[Row] = []
+    event_rows: list[EventRow] = []
+    payload_rows: list[PayloadRow] = []
     for index, event in enumerate(events):
-        payloads = [run | _payload_row(event, *found) for found in iter_payloads(event)]
-        row = run | _event_row(event, payloads)
-        row["is_provisional"] = index >= first_provisional
-        if event.event_id in newer_types:
-            row["event_type"] = newer_types[event.event_id]
-        event_rows.append(row)
-        payload_rows.extend(payloads)
+        event_id = event.event_id
+        count, size = len(payload_rows), 0
+        for slot, place, payload in iter_payloads(event):
+            row = _payload_row(event_id, slot, place, payload)
+            size += row[-2]
+            payload_rows.append(row)
+        at = time_of(event)
+        event_type = newer_types.get(event_id) or name_of(EVENT_TYPE, event.event_type)
+        common = (
+            event_id,
+            utc(at),
+            at,
+            event_type or "UNSPECIFIED",
+            event.task_id,
+            event.version,
+            event_hash(event),
+            index >= first_provisional,
+            len(payload_rows) - count,
+            size,
+        )
+        event_rows.append((*common, *_specific(event)))
     return event_rows, payload_rows
 
 
@@ -99,90 +175,118 @@ def _first_provisional(events: Sequence[HistoryEvent]) -> int:
     return index
 
 
-def _event_row(event: HistoryEvent, payloads: Sequence[Row]) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """How the columns of one type of event are read from its attributes."""
+
+    plain: tuple[int, ...]
+    """Places of the columns that are attributes."""
+    values: Callable[[Any], tuple[Any, ...]]
+    """The values of those attributes."""
+    other: tuple[Callable[[Any], dict[str, str | None]], ...]
+    """Each gives some more columns."""
+
+
+def _specific(event: HistoryEvent) -> Sequence[Any]:
     which = event.WhichOneof("attributes")
-    attributes: Any = getattr(event, which) if which else None
-    has = _fields(which)
-    failure = failure_from(attributes.failure) if "failure" in has else None
-    at = time_of(event)
-    row: dict[str, object] = {
-        "event_id": event.event_id,
-        "event_time": utc(at),
-        "event_time_ns": at,
-        "event_type": name_of(EVENT_TYPE, event.event_type) or "UNSPECIFIED",
-        "task_id": event.task_id,
-        "version": event.version,
-        "activity_type": attributes.activity_type.name or None if "activity_type" in has else None,
-        "update_id": _update_id(attributes, has),
-        "failure_type": (failure.root.type or None) if failure else None,
-        "failure_message": (failure.root.message or None) if failure else None,
-        "cause": _cause(attributes, has),
-        "retry_state": (
-            name_of(RETRY_STATE, attributes.retry_state) or None if "retry_state" in has else None
-        ),
-        "n_payloads": len(payloads),
-        "payload_bytes": sum(row["n_bytes"] for row in payloads),
-        "event_hash": event_hash(event),
-    }
-    row["child_workflow_id"], row["child_run_id"] = _other_workflow(attributes, has)
-    for name in _TEXTS:
-        row[name] = getattr(attributes, name) or None if name in has else None
-    for name in _NUMBERS:
-        row[name] = getattr(attributes, name) or None if name in has else None
+    if which is None:
+        return _NOTHING
+    reader = _reader(which)
+    attributes = getattr(event, which)
+    row: list[Any] = [*_NOTHING]
+    for place, value in zip(reader.plain, reader.values(attributes), strict=True):
+        row[place] = value or None
+    for read in reader.other:
+        for name, text in read(attributes).items():
+            row[_SPECIFIC[name]] = text
     return row
 
 
 @cache
-def _fields(which: str | None) -> frozenset[str]:
-    if which is None:
-        return frozenset()
+def _reader(which: str) -> _Reader:
     message = HistoryEvent.DESCRIPTOR.fields_by_name[which].message_type
-    return frozenset(message.fields_by_name.keys()) if message else frozenset()
+    fields = message.fields_by_name if message else {}
+    names = [name for name in _PLAIN if name in fields]
+    return _Reader(
+        tuple(_SPECIFIC[name] for name in names), _values_of(names), tuple(_others(fields))
+    )
 
 
-def _cause(attributes: Any, has: frozenset[str]) -> str | None:
-    if "cause" not in has:
-        return None
-    if attributes.DESCRIPTOR.name == "WorkflowTaskFailedEventAttributes":
-        return name_of(WORKFLOW_TASK_FAILED_CAUSE, attributes.cause) or None
-    if isinstance(attributes.cause, str):
-        return attributes.cause or None
-    enum = attributes.DESCRIPTOR.fields_by_name["cause"].enum_type
-    value = enum.values_by_number.get(attributes.cause) if enum else None
-    return value.name.split("_CAUSE_", 1)[-1] if value and value.number else None
+def _values_of(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    getters = [attrgetter(name) for name in names]
+    return lambda attributes: tuple(get(attributes) for get in getters)
 
 
-def _other_workflow(attributes: Any, has: frozenset[str]) -> tuple[str | None, str | None]:
-    if "workflow_execution" in has:
-        other = attributes.workflow_execution
-        return other.workflow_id or None, other.run_id or None
-    if "workflow_id" in has and "parent_close_policy" in has:
-        return attributes.workflow_id or None, None
-    return None, None
+def _others(
+    fields: Mapping[str, FieldDescriptor],
+) -> list[Callable[[Any], dict[str, str | None]]]:
+    readers: list[Callable[[Any], dict[str, str | None]]] = []
+    if "activity_type" in fields:
+        readers.append(lambda a: {"activity_type": a.activity_type.name or None})
+    if "protocol_instance_id" in fields:
+        readers.append(lambda a: {"update_id": a.protocol_instance_id or None})
+    elif "meta" in fields:
+        readers.append(lambda a: {"update_id": a.meta.update_id or None})
+    if "failure" in fields:
+        readers.append(_failure)
+    if "cause" in fields:
+        readers.append(_cause(fields["cause"]))
+    if "retry_state" in fields:
+        readers.append(lambda a: {"retry_state": name_of(RETRY_STATE, a.retry_state) or None})
+    if "workflow_execution" in fields:
+        readers.append(_other_workflow)
+    elif "workflow_id" in fields and "parent_close_policy" in fields:
+        readers.append(lambda a: {"child_workflow_id": a.workflow_id or None})
+    return readers
 
 
-def _update_id(attributes: Any, has: frozenset[str]) -> str | None:
-    if "protocol_instance_id" in has:
-        return attributes.protocol_instance_id or None
-    if "meta" in has:
-        return attributes.meta.update_id or None
-    return None
+def _failure(attributes: Any) -> dict[str, str | None]:
+    failure = failure_from(attributes.failure)
+    if failure is None:
+        return {}
+    root = failure.root
+    return {"failure_type": root.type or None, "failure_message": root.message or None}
 
 
-def _payload_row(event: HistoryEvent, slot: str, index: int, payload: Payload) -> dict[str, object]:
-    return {
-        "event_id": event.event_id,
-        "slot": slot,
-        "idx": index,
-        "encoding": _text(payload.metadata.get("encoding")) or None,
-        "metadata": _metadata(payload.metadata),
-        "data": payload.data,
-        "n_bytes": size_of(payload),
-        "sha256": sha256(payload.data).digest(),
+def _cause(field: FieldDescriptor) -> Callable[[Any], dict[str, str | None]]:
+    enum = field.enum_type
+    if enum is None:
+        return lambda a: {"cause": a.cause or None if isinstance(a.cause, str) else None}
+    if enum.name == "WorkflowTaskFailedCause":
+        return lambda a: {"cause": name_of(WORKFLOW_TASK_FAILED_CAUSE, a.cause) or None}
+    names = {
+        number: value.name.split("_CAUSE_", 1)[-1]
+        for number, value in enum.values_by_number.items()
+        if number
     }
+    return lambda a: {"cause": names.get(a.cause)}
 
 
-def _metadata(metadata: Any) -> str:
+def _other_workflow(attributes: Any) -> dict[str, str | None]:
+    other = attributes.workflow_execution
+    return {"child_workflow_id": other.workflow_id or None, "child_run_id": other.run_id or None}
+
+
+def _payload_row(event_id: int, slot: str, index: int, payload: Payload) -> PayloadRow:
+    metadata, data = payload.metadata, payload.data
+    encoding = metadata.get("encoding")
+    shown = (
+        _only_encoding(encoding)
+        if encoding is not None and len(metadata) == 1
+        else (_text(encoding) or None, _metadata(metadata))
+    )
+    return (event_id, slot, index, *shown, data, size_of(payload), sha256(data).digest())
+
+
+@lru_cache(maxsize=256)
+def _only_encoding(encoding: bytes) -> tuple[str | None, str]:
+    """The columns of metadata that say nothing else, as those of most payloads."""
+    return _text(encoding) or None, _metadata({"encoding": encoding})
+
+
+def _metadata(metadata: Mapping[str, bytes]) -> str:
     shown = {
         name: "[redacted]" if name in _SECRET_METADATA else _text(value)
         for name, value in metadata.items()

@@ -9,7 +9,8 @@ run made of two histories would be true of neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
@@ -17,27 +18,36 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.archive import Archive
-from analytics.event_rows import history_rows, key_columns
-from analytics.run_rows import DERIVED_TABLES, derived_rows
-from analytics.tables import KEY_COLUMNS, arrow_table, delete_runs, insert, registered
+from analytics.event_rows import key_columns
+from analytics.run_rows import DERIVED_TABLES
+from analytics.staging import (
+    Item,
+    Staged,
+    batches,
+    stage,
+    staged_schemas,
+    without_repeated_runs,
+)
+from analytics.tables import KEY_COLUMNS, delete_runs, insert, insert_arrow, registered
 from replayer.history import Rejected, RunHistory
 from tracer.identity import RunKey
-from tracer.model import run_from_events
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-    from analytics.tables import Row
+    from analytics.staging import StagedRun
     from analytics.warehouse import Warehouse
 
-__all__ = ["IngestReport", "Item", "apply_batch", "batches", "ingest"]
-
-type Item = RunHistory | Rejected
-"""What reading gives."""
-
-_BATCH_EVENTS: Final = 20_000
-_BATCH_BYTES: Final = 64 << 20
-_BATCH_ITEMS: Final = 500
+__all__ = [
+    "IngestReport",
+    "Item",
+    "apply_batch",
+    "batches",
+    "ingest",
+    "store_rejects",
+    "store_staged",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +67,6 @@ class IngestReport:
     def __add__(self, other: IngestReport) -> IngestReport:
         names = [field.name for field in fields(self)]
         return IngestReport(*(getattr(self, n) + getattr(other, n) for n in names))
-
-
-@dataclass(slots=True)
-class _Staged:
-    """One history on its way in."""
-
-    history: RunHistory
-    events: list[Row]
-    payloads: list[Row]
-    derived: dict[str, Sequence[Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,43 +101,24 @@ def ingest(
     return report
 
 
-def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Cut a stream into pieces that fit into memory and are worth a transaction."""
-    batch: list[Item] = []
-    events = size = 0
-    for item in items:
-        batch.append(item)
-        if isinstance(item, RunHistory):
-            events += len(item.events)
-            size += len(item.raw)
-        if events >= _BATCH_EVENTS or size >= _BATCH_BYTES or len(batch) >= _BATCH_ITEMS:
-            yield batch
-            batch, events, size = [], 0, 0
-    if batch:
-        yield batch
-
-
 def apply_batch(warehouse: Warehouse, items: Sequence[Item]) -> IngestReport:
     """Store one batch inside the transaction that the caller has open."""
-    report = _store_rejects(warehouse.connection, [i for i in items if isinstance(i, Rejected)])
+    report = store_rejects(warehouse, [item for item in items if isinstance(item, Rejected)])
     histories = [item for item in items if isinstance(item, RunHistory)]
-    for group in _without_repeated_runs(histories):
-        report += _store_histories(warehouse, group)
+    schemas = staged_schemas(warehouse.connection)
+    for group in without_repeated_runs(histories):
+        # What is known is not modelled again.
+        seen = _seen_sources(warehouse.connection, [h.origin.sha256 for h in group])
+        fresh = [h for h in group if (h.origin.sha256, h.key) not in seen]
+        report += IngestReport(runs_unchanged=len(group) - len(fresh))
+        if fresh:
+            report += store_staged(warehouse, stage(fresh, schemas))
     return report
 
 
-def _without_repeated_runs(histories: Iterable[RunHistory]) -> Iterator[list[RunHistory]]:
-    """Each group names a run once: a second account is compared with the first, once stored."""
-    group: dict[RunKey, RunHistory] = {}
-    for history in histories:
-        if history.key in group:
-            yield list(group.values())
-            group = {}
-        group[history.key] = history
-    yield list(group.values())
-
-
-def _store_rejects(connection: DuckDBPyConnection, rejects: Sequence[Rejected]) -> IngestReport:
+def store_rejects(warehouse: Warehouse, rejects: Sequence[Rejected]) -> IngestReport:
+    """Record what could not be read, inside the transaction that the caller has open."""
+    connection = warehouse.connection
     problems = [reject for reject in rejects if not reject.is_notice]
     if not problems:
         return IngestReport()
@@ -151,40 +132,57 @@ def _store_rejects(connection: DuckDBPyConnection, rejects: Sequence[Rejected]) 
     return IngestReport(rejected=len(problems))
 
 
-def _store_histories(warehouse: Warehouse, histories: Sequence[RunHistory]) -> IngestReport:
+def store_staged(warehouse: Warehouse, staged: Staged) -> IngestReport:
+    """Store runs inside the transaction that the caller has open."""
     connection = warehouse.connection
-    seen = _seen_sources(connection, histories)
-    fresh = [h for h in histories if (h.origin.sha256, h.key) not in seen]
-    unchanged = len(histories) - len(fresh)
-    if not fresh:
-        return IngestReport(runs_unchanged=unchanged)
-    staged = {history.key: _stage(history) for history in fresh}
+    seen = _seen_sources(connection, [run.origin.sha256 for run in staged.runs])
+    fresh = [
+        place for place, run in enumerate(staged.runs) if (run.origin.sha256, run.key) not in seen
+    ]
+    unchanged = len(staged.runs) - len(fresh)
+    staged = staged.only(fresh)
     known = _compare(connection, staged)
-    accepted: dict[RunKey, _Staged] = {}
-    conflicts = 0
-    for key, item in staged.items():
-        if key in known and known[key].conflicts:
-            conflicts += 1
-        elif key in known and not known[key].new_events:
-            unchanged += 1
-            _enter_in_ledger(connection, [item.history])
-        else:
-            accepted[key] = item
-    extended = [key for key in accepted if key in known]
-    events_new = _store_accepted(warehouse, accepted, extended)
+    new, extended, same, conflicts = _sorted(staged, known)
+    _enter_in_ledger(connection, [staged.runs[place] for place in same])
+    accepted = staged.only(sorted(new + extended))
+    with _archiving(warehouse, accepted.runs):
+        events_new = _store_new(connection, staged.only(new))
+        events_new += _store_extended(connection, staged.only(extended))
+        _enter_in_ledger(connection, accepted.runs)
     return IngestReport(
-        runs_new=len(accepted) - len(extended),
+        runs_new=len(new),
         runs_extended=len(extended),
-        runs_unchanged=unchanged,
+        runs_unchanged=unchanged + len(same),
         events_new=events_new,
-        conflicts=conflicts,
+        conflicts=len(conflicts),
     )
 
 
+def _sorted(
+    staged: Staged, known: Mapping[RunKey, _Known]
+) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Places of runs that are new, that have grown, that are the same, and that contradict."""
+    new: list[int] = []
+    extended: list[int] = []
+    same: list[int] = []
+    conflicts: list[int] = []
+    for place, run in enumerate(staged.runs):
+        found = known.get(run.key)
+        if found is None:
+            new.append(place)
+        elif found.conflicts:
+            conflicts.append(place)
+        elif found.new_events:
+            extended.append(place)
+        else:
+            same.append(place)
+    return new, extended, same, conflicts
+
+
 def _seen_sources(
-    connection: DuckDBPyConnection, histories: Sequence[RunHistory]
+    connection: DuckDBPyConnection, digests: Sequence[str]
 ) -> set[tuple[str, RunKey]]:
-    digests = [history.origin.sha256 for history in histories]
+    """Which of these raw histories the ledger has, and for which runs."""
     rows = connection.execute(
         "SELECT source_sha256, namespace, workflow_id, run_id FROM raw.ingest_sources"
         " WHERE source_sha256 IN (SELECT unnest(?))",
@@ -193,26 +191,18 @@ def _seen_sources(
     return {(digest, RunKey(*key)) for digest, *key in rows}
 
 
-def _stage(history: RunHistory) -> _Staged:
-    run = run_from_events(history.key, history.events)
-    events, payloads = history_rows(history, is_closed=run.is_closed)
-    payload_bytes = sum(row["payload_bytes"] for row in events)
-    return _Staged(history, events, payloads, derived_rows(run, history, payload_bytes))
-
-
-def _compare(connection: DuckDBPyConnection, staged: dict[RunKey, _Staged]) -> dict[RunKey, _Known]:
+def _compare(connection: DuckDBPyConnection, staged: Staged) -> dict[RunKey, _Known]:
     """What the stored events of these runs say; only runs that are stored are in the answer.
 
     A provisional event is expected to be told differently later and is no conflict. Nor is a stored
     one that an older export still shows as provisional.
     """
-    keys = _stored_keys(connection, staged)
-    rows = [row for key in keys for row in staged[key].events]
-    if not rows:
+    stored = _stored_keys(connection, [run.key for run in staged.runs])
+    if not stored:
         return {}
-    events = arrow_table(connection, "core.events", rows)
-    with registered(connection, "staged", events):
-        _record_conflicts(connection, [staged[key].history for key in keys])
+    again = staged.only([n for n, run in enumerate(staged.runs) if run.key in stored])
+    with registered(connection, "staged", again.tables["core.events"]):
+        _record_conflicts(connection, again.runs)
         found = connection.execute(_COMPARE).fetchall()
     return {RunKey(*key): _Known(*counts) for *key, counts in _split(found)}
 
@@ -239,7 +229,7 @@ SELECT s.namespace, s.workflow_id, s.run_id,
 """
 
 
-def _stored_keys(connection: DuckDBPyConnection, keys: Collection[RunKey]) -> set[RunKey]:
+def _stored_keys(connection: DuckDBPyConnection, keys: Sequence[RunKey]) -> set[RunKey]:
     columns = ", ".join(KEY_COLUMNS)
     rows = connection.execute(
         f"SELECT {columns} FROM core.runs WHERE run_id IN (SELECT unnest(?))",
@@ -248,7 +238,7 @@ def _stored_keys(connection: DuckDBPyConnection, keys: Collection[RunKey]) -> se
     return {RunKey(*row) for row in rows} & set(keys)
 
 
-def _record_conflicts(connection: DuckDBPyConnection, histories: Sequence[RunHistory]) -> None:
+def _record_conflicts(connection: DuckDBPyConnection, runs: Sequence[StagedRun]) -> None:
     columns = ", ".join(f"s.{name}" for name in KEY_COLUMNS)
     differing = connection.execute(
         f"SELECT {columns}, s.event_id, e.event_hash, s.event_hash {_JOIN} WHERE {_DIFFERS}"
@@ -260,7 +250,7 @@ def _record_conflicts(connection: DuckDBPyConnection, histories: Sequence[RunHis
             "SELECT namespace, workflow_id, run_id, event_id, other_hash FROM raw.ingest_conflicts"
         ).fetchall()
     )
-    sources = {history.key: history.origin for history in histories}
+    sources = {run.key: run.origin for run in runs}
     insert(
         connection,
         "raw.ingest_conflicts",
@@ -280,19 +270,23 @@ def _record_conflicts(connection: DuckDBPyConnection, histories: Sequence[RunHis
     )
 
 
-def _store_accepted(
-    warehouse: Warehouse, accepted: dict[RunKey, _Staged], extended: Sequence[RunKey]
-) -> int:
-    connection = warehouse.connection
-    _archive(warehouse, [item.history for item in accepted.values()])
-    if extended:
-        _forget_derived(connection, extended)
-    payloads = [row for item in accepted.values() for row in item.payloads]
-    stored = _insert_events(connection, [row for i in accepted.values() for row in i.events])
-    _insert_new(connection, "core.payloads", payloads, ("event_id", "slot", "idx"))
+def _store_new(connection: DuckDBPyConnection, staged: Staged) -> int:
+    """Runs of which nothing is stored; returns the number of their events."""
+    for table, rows in staged.tables.items():
+        insert_arrow(connection, table, rows)
+    return staged.n_events
+
+
+def _store_extended(connection: DuckDBPyConnection, staged: Staged) -> int:
+    """Runs that have grown; returns the number of events that were not stored before."""
+    if not staged.runs:
+        return 0
+    _forget_derived(connection, [run.key for run in staged.runs])
+    tables = staged.tables
+    stored = _insert_new(connection, "core.events", tables["core.events"], ("event_id",))
+    _insert_new(connection, "core.payloads", tables["core.payloads"], ("event_id", "slot", "idx"))
     for table in DERIVED_TABLES:
-        insert(connection, table, [row for i in accepted.values() for row in i.derived[table]])
-    _enter_in_ledger(connection, [item.history for item in accepted.values()])
+        insert_arrow(connection, table, tables[table])
     return stored
 
 
@@ -304,60 +298,60 @@ def _forget_derived(connection: DuckDBPyConnection, keys: Sequence[RunKey]) -> N
         delete_runs(connection, table, names, of_histories)
 
 
-def _insert_events(connection: DuckDBPyConnection, rows: Sequence[Row]) -> int:
-    return _insert_new(connection, "core.events", rows, ("event_id",))
-
-
 def _insert_new(
-    connection: DuckDBPyConnection, table: str, rows: Sequence[Row], more_key: tuple[str, ...]
+    connection: DuckDBPyConnection, table: str, rows: pa.Table, more_key: tuple[str, ...]
 ) -> int:
     """Append the rows whose key is not in the table yet; a key on the table would cost more."""
-    if not rows:
-        return 0
     columns = ", ".join((*KEY_COLUMNS, *more_key))
-    with registered(connection, "staged", arrow_table(connection, table, rows)):
+    with registered(connection, "staged", rows):
         result = connection.execute(
             f"INSERT INTO {table} BY NAME SELECT * FROM staged ANTI JOIN {table} USING ({columns})"
         )
-    return int(result.fetchall()[0][0])
+        return int(result.fetchall()[0][0])
 
 
-def _archive(warehouse: Warehouse, histories: Sequence[RunHistory]) -> None:
-    archive = Archive(warehouse.path)
+@contextmanager
+def _archiving(warehouse: Warehouse, runs: Sequence[StagedRun]) -> Iterator[None]:
+    """Keep the raw histories; their files are on disk when the block is over."""
     rows = {
-        history.origin.sha256: {
-            "sha256": history.origin.sha256,
-            "format": history.origin.format,
-            "n_bytes": len(history.raw),
-            "file": archive.put(history.raw, history.origin.sha256),
+        run.origin.sha256: {
+            "sha256": run.origin.sha256,
+            "format": run.origin.format,
+            "n_bytes": run.origin.size,
+            "file": run.packed.name,
         }
-        for history in histories
+        for run in runs
     }
+    if not rows:
+        yield
+        return
     known = warehouse.rows(
         "SELECT sha256 FROM raw.archive WHERE sha256 IN (SELECT unnest(?))", [list(rows)]
     )
     for (digest,) in known:
         del rows[digest]
     insert(warehouse.connection, "raw.archive", list(rows.values()))
+    with Archive(warehouse.path).putting(run.packed for run in runs):
+        yield
 
 
-def _enter_in_ledger(connection: DuckDBPyConnection, histories: Sequence[RunHistory]) -> None:
+def _enter_in_ledger(connection: DuckDBPyConnection, runs: Sequence[StagedRun]) -> None:
     insert(
         connection,
         "raw.ingest_sources",
         [
-            key_columns(history.key)
+            key_columns(run.key)
             | {
-                "source_sha256": history.origin.sha256,
-                "uri": history.origin.uri,
-                "format": history.origin.format,
-                "key_source": str(history.key_source),
-                "n_events": len(history.events),
-                "n_bytes": history.origin.size,
+                "source_sha256": run.origin.sha256,
+                "uri": run.origin.uri,
+                "format": run.origin.format,
+                "key_source": run.key_source,
+                "n_events": run.n_events,
+                "n_bytes": run.origin.size,
                 "tool_version": _tool_version(),
                 "ingested_at": _now(),
             }
-            for history in histories
+            for run in runs
         ],
     )
 

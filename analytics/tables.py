@@ -1,4 +1,4 @@
-"""Rows on their way into tables: collected as plain dicts, moved as Arrow.
+"""Rows on their way into tables: collected as plain dicts or tuples, moved as Arrow.
 
 The columns and types of a table are those of the schema files and are read from the database, so
 that there is one definition. A row that misses a column or has one too many is a bug and raises.
@@ -16,7 +16,19 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["KEY_COLUMNS", "Row", "Rows", "arrow_table", "delete_runs", "insert", "registered"]
+__all__ = [
+    "KEY_COLUMNS",
+    "Row",
+    "Rows",
+    "arrow_columns",
+    "arrow_rows",
+    "arrow_table",
+    "delete_runs",
+    "insert",
+    "insert_arrow",
+    "registered",
+    "table_schema",
+]
 
 type Row = Mapping[str, Any]
 """One row by column name."""
@@ -32,16 +44,37 @@ def arrow_table(connection: DuckDBPyConnection, table: str, rows: Rows) -> pa.Ta
     Raises:
         ValueError: A row's columns are not the table's.
     """
-    schema = _schema(connection, table)
+    return arrow_rows(table_schema(connection, table), table, rows)
+
+
+def arrow_rows(schema: pa.Schema, table: str, rows: Rows) -> pa.Table:
+    """The rows as Arrow, for processes that have no database.
+
+    Raises:
+        ValueError: A row's columns are not those of the schema.
+    """
     names = schema.names
     for row in rows:
         if len(row) != len(names):
             raise ValueError(f"row for {table} has other columns: {sorted({*names} ^ row.keys())}")
+    if not rows:
+        return schema.empty_table()
     try:
         columns = zip(*map(itemgetter(*names), rows), strict=True)
     except KeyError as error:
         raise ValueError(f"row for {table} has no column {error}") from error
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return arrow_columns(schema, table, dict(zip(names, columns, strict=True)))
+
+
+def arrow_columns(schema: pa.Schema, table: str, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """Columns of equal length as Arrow.
+
+    Raises:
+        ValueError: They are not those of the schema.
+    """
+    if columns.keys() != set(schema.names):
+        raise ValueError(f"{table} has other columns: {sorted({*schema.names} ^ columns.keys())}")
+    arrays = [pa.array(columns[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -49,7 +82,8 @@ _schemas: dict[str, pa.Schema] = {}
 """By table. Every open warehouse has the schema of this version, so one lookup serves all."""
 
 
-def _schema(connection: DuckDBPyConnection, table: str) -> pa.Schema:
+def table_schema(connection: DuckDBPyConnection, table: str) -> pa.Schema:
+    """The columns of a table, and how they travel as Arrow."""
     if table not in _schemas:
         answer = connection.sql(f"SELECT * FROM {table} LIMIT 0").to_arrow_table()
         _schemas[table] = answer.schema
@@ -68,11 +102,16 @@ def registered(connection: DuckDBPyConnection, name: str, table: pa.Table) -> It
 
 def insert(connection: DuckDBPyConnection, table: str, rows: Rows) -> int:
     """Append rows to a table; returns how many."""
-    if not rows:
+    return insert_arrow(connection, table, arrow_table(connection, table, rows)) if rows else 0
+
+
+def insert_arrow(connection: DuckDBPyConnection, table: str, rows: pa.Table) -> int:
+    """Append Arrow rows to a table; returns how many."""
+    if not rows.num_rows:
         return 0
-    with registered(connection, "incoming", arrow_table(connection, table, rows)):
+    with registered(connection, "incoming", rows):
         connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
-    return len(rows)
+    return int(rows.num_rows)
 
 
 def delete_runs(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analytics.archive import Archive
+from analytics.archive import Archive, packed
 from analytics.errors import ArchiveError, RunNotFound
 from analytics.ingest import ingest
 from analytics.runs import load_history
@@ -22,31 +22,35 @@ DIGEST = sha256(DATA).hexdigest()
 
 def test_a_history_is_stored_once_under_its_hash(path: Path) -> None:
     archive = Archive(path)
-    name = archive.put(DATA, DIGEST)
+    file = packed(DATA, DIGEST)
+    name = file.name
     assert name == f"{DIGEST[:2]}/{DIGEST}.json.zst"
+    archive.put([file])
     stored = (archive.folder / name).stat()
-    assert archive.put(DATA, DIGEST) == name
+    archive.put([file])
     assert (archive.folder / name).stat() == stored
     assert archive.get(name, DIGEST) == DATA
     assert [p.name for p in archive.folder.rglob("*.*")] == [f"{DIGEST}.json.zst"]
 
 
-def test_protobuf_is_named_so(path: Path) -> None:
+def test_protobuf_is_named_so() -> None:
     data = b"\x0a\x00"
-    assert Archive(path).put(data, sha256(data).hexdigest()).endswith(".pb.zst")
+    assert packed(data, sha256(data).hexdigest()).name.endswith(".pb.zst")
 
 
 def test_a_missing_or_damaged_file_is_one_line(path: Path) -> None:
     archive = Archive(path)
     with pytest.raises(ArchiveError, match="missing; import the history again"):
         archive.get(f"{DIGEST[:2]}/{DIGEST}.json.zst", DIGEST)
-    name = archive.put(DATA, DIGEST)
+    archive.put([packed(DATA, DIGEST)])
+    name = packed(DATA, DIGEST).name
     (archive.folder / name).write_bytes(b"garbage")
     with pytest.raises(ArchiveError, match="cannot be read"):
         archive.get(name, DIGEST)
-    other = archive.put(b"{}", "0" * 64)
+    other = packed(b"{}", "0" * 64)
+    archive.put([other])
     with pytest.raises(ArchiveError, match="not what its name says"):
-        archive.get(other, "0" * 64)
+        archive.get(other.name, "0" * 64)
 
 
 def test_a_run_is_loaded_as_it_was_read(warehouse: Warehouse, path: Path) -> None:

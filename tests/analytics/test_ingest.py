@@ -6,13 +6,14 @@ import random
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.ingest import IngestReport, Item, ingest
-from analytics.tables import Rows, insert
+from analytics.tables import insert_arrow
 from analytics.warehouse import Warehouse, open_warehouse
 from replayer.history import HistoryError, Rejected, RunHistory
 from tests.analytics.stories import failed_order, history_of, order, stuck_order
@@ -139,12 +140,12 @@ def test_a_batch_that_fails_leaves_nothing(
 ) -> None:
     before = contents(warehouse)
 
-    def failing(connection: DuckDBPyConnection, table: str, rows: Rows) -> int:
+    def failing(connection: DuckDBPyConnection, table: str, rows: pa.Table) -> int:
         if table == "core.llm_calls":
             raise OSError("the disk is full")
-        return insert(connection, table, rows)
+        return insert_arrow(connection, table, rows)
 
-    monkeypatch.setattr("analytics.ingest.insert", failing)
+    monkeypatch.setattr("analytics.ingest.insert_arrow", failing)
     with pytest.raises(OSError, match="the disk is full"):
         ingest(warehouse, [history_of(order())])
     assert contents(warehouse) == before

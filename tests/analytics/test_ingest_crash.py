@@ -20,10 +20,10 @@ KILLS = 5
 # Batches are made small, so that a kill finds several behind it and several before it.
 _IMPORT = f"""
 import sys
-from analytics import ingest as module
+from analytics import ingest as module, staging
 from analytics.warehouse import open_warehouse
 from tests.analytics.stories import history_of, order
-module._BATCH_ITEMS = 5
+staging._BATCH_ITEMS = 5
 with open_warehouse(sys.argv[1], wait_seconds=10) as warehouse:
     histories = (history_of(order(), f"run-{{n}}") for n in range({RUNS}))
     module.ingest(warehouse, histories, lambda report: print(report.runs_new, flush=True))
