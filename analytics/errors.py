@@ -6,6 +6,7 @@ AnalyticsError
 │   └── WarehouseBusy     another process has it; waiting or the spool helps
 ├── ArchiveError          a raw history is missing or damaged
 ├── SpoolError            a spooled batch cannot be read
+├── WorkerDied            a process that read files for an import ended early
 ├── RunNotFound           no run in the warehouse answers to that name
 └── QueryError            somebody's SQL
     ├── QueryRefused      not allowed, not SQL, or too large
@@ -25,6 +26,7 @@ __all__ = [
     "SpoolError",
     "WarehouseBusy",
     "WarehouseError",
+    "WorkerDied",
 ]
 
 
@@ -46,6 +48,10 @@ class ArchiveError(AnalyticsError):
 
 class SpoolError(AnalyticsError):
     """A batch in the spool folder cannot be read."""
+
+
+class WorkerDied(AnalyticsError):
+    """A process that read files for an import was killed, or could not go on."""
 
 
 class RunNotFound(AnalyticsError):

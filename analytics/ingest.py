@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analytics.archive import Archive
 from analytics.event_rows import key_columns
+from analytics.pool import Known, Part, mark
 from analytics.run_rows import DERIVED_TABLES
 from analytics.staging import (
     Item,
     Staged,
     batches,
+    joined,
     stage,
     staged_schemas,
     without_repeated_runs,
@@ -45,9 +47,14 @@ __all__ = [
     "apply_batch",
     "batches",
     "ingest",
+    "known_sources",
+    "store_parts",
     "store_rejects",
     "store_staged",
 ]
+
+_LEDGER_ROWS: Final = 10_000
+"""Read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,42 @@ def apply_batch(warehouse: Warehouse, items: Sequence[Item]) -> IngestReport:
         if fresh:
             report += store_staged(warehouse, stage(fresh, schemas))
     return report
+
+
+def store_parts(warehouse: Warehouse, parts: Sequence[Part]) -> IngestReport:
+    """Store what was read and staged, in its order, inside the transaction that is open."""
+    rejects = [reject for part in parts for reject in part.rejects]
+    report = store_rejects(warehouse, rejects)
+    report += IngestReport(runs_unchanged=sum(part.runs_known for part in parts))
+    for staged in _without_repeated_runs(staged for part in parts for staged in part.staged):
+        report += store_staged(warehouse, staged)
+    return report
+
+
+def _without_repeated_runs(parts: Iterable[Staged]) -> Iterator[Staged]:
+    """As few as there can be: a second account of a run is compared with the first, once stored."""
+    group: list[Staged] = []
+    keys: set[RunKey] = set()
+    for staged in parts:
+        more = {run.key for run in staged.runs}
+        if keys & more:
+            yield joined(group)
+            group, keys = [], set()
+        group.append(staged)
+        keys |= more
+    if group:
+        yield joined(group)
+
+
+def known_sources(warehouse: Warehouse) -> Known:
+    """What the ledger has, for those who read."""
+    answer = warehouse.connection.execute(
+        "SELECT source_sha256, namespace, workflow_id, run_id FROM raw.ingest_sources"
+    )
+    known: set[bytes] = set()
+    while rows := answer.fetchmany(_LEDGER_ROWS):
+        known.update(mark(digest, RunKey(*key)) for digest, *key in rows)
+    return frozenset(known)
 
 
 def store_rejects(warehouse: Warehouse, rejects: Sequence[Rejected]) -> IngestReport:

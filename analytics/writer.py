@@ -8,23 +8,32 @@ stores them itself. Either way a batch is stored exactly once and the report is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from analytics.errors import WarehouseBusy
-from analytics.ingest import IngestReport, Item, apply_batch, batches
+from analytics.ingest import IngestReport, Item, apply_batch, batches, known_sources, store_parts
+from analytics.pool import Part, parts_of, parts_of_files, worker_count
 from analytics.snapshot import publish_snapshot
 from analytics.spool import Spool, drain
+from analytics.staging import staged_schemas
 from analytics.warehouse import Warehouse, open_warehouse
+from replayer.history import Rejected, read_histories
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Writer", "open_writer"]
+__all__ = ["Told", "Writer", "open_writer"]
 
 _POLL_SECONDS: Final = 0.05
 _PATIENCE_SECONDS: Final = 120.0
+_TRANSACTION_EVENTS: Final = 30_000
+_TRANSACTION_PARTS: Final = 50
+
+type Told = Callable[[IngestReport, Sequence[Part]], None]
+"""Is told how far an import is, and what the last transaction was made of."""
 
 
 class Writer:
@@ -69,6 +78,65 @@ class Writer:
             report += self._store(batch)
             if progress is not None:
                 progress(report)
+        return report
+
+    def import_files(
+        self,
+        sources: Sequence[str | Path],
+        *,
+        namespace: str | None = None,
+        workers: int | None = None,
+        told: Told | None = None,
+    ) -> IngestReport:
+        """Store the histories in files, folders and archives.
+
+        Args:
+            sources: Paths, or `-` for stdin.
+            namespace: Of all of them, when it is known.
+            workers: Processes that read them; by default as many as there are processors where
+                that pays. With 1, or while another process has the warehouse, this one reads.
+            told: Called with the report so far and what is new since it was last called.
+
+        Raises:
+            WarehouseBusy: The holder of the lock does not take the batches.
+            WorkerDied: A process that read files ended early. What was stored is kept.
+        """
+        told = told or _nobody
+        if self._warehouse is None and not self.try_lock():
+            return self._hand_over_files(sources, namespace, told)
+        assert self._warehouse is not None
+        workers = worker_count(sources) if workers is None else workers
+        schemas = staged_schemas(self._warehouse.connection)
+        known = known_sources(self._warehouse)
+        parts = (
+            parts_of(sources, namespace, schemas, known)
+            if workers == 1
+            else parts_of_files(sources, namespace, schemas, known, workers)
+        )
+        report = IngestReport()
+        # A generator that is not closed would leave its processes to the garbage collector.
+        with closing(parts):
+            for group in _worth_a_transaction(parts):
+                with self._warehouse.transaction():
+                    report += store_parts(self._warehouse, group)
+                drain(self._warehouse, self._spool)
+                told(report, group)
+        return report
+
+    def _hand_over_files(
+        self, sources: Sequence[str | Path], namespace: str | None, told: Told
+    ) -> IngestReport:
+        report = IngestReport()
+        files: list[str] = []
+        items = read_histories(
+            sources, namespace=namespace, progress=lambda uri, _size: files.append(uri)
+        )
+        for batch in batches(items):
+            report += self._store(batch)
+            rejects = tuple(item for item in batch if isinstance(item, Rejected))
+            read = len(batch) - len(rejects)
+            told(report, [Part(rejects=rejects, runs_read=read, files=tuple(files))])
+            files.clear()
         return report
 
     def _store(self, batch: Sequence[Item]) -> IngestReport:
@@ -121,6 +189,23 @@ class Writer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _nobody(report: IngestReport, parts: Sequence[Part]) -> None:
+    """Nobody wants to know."""
+
+
+def _worth_a_transaction(parts: Iterable[Part]) -> Iterator[list[Part]]:
+    group: list[Part] = []
+    events = 0
+    for part in parts:
+        group.append(part)
+        events += sum(staged.n_events for staged in part.staged)
+        if events >= _TRANSACTION_EVENTS or len(group) >= _TRANSACTION_PARTS:
+            yield group
+            group, events = [], 0
+    if group:
+        yield group
 
 
 def open_writer(path: Path | str) -> Writer:

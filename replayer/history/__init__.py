@@ -25,6 +25,7 @@ from replayer.history.model import KeySource, Origin, Rejected, RunHistory, Unkn
 from replayer.history.payloads import DecodedPayload, decode, iter_payloads
 from replayer.history.reading import read_bytes, read_histories
 from replayer.history.server import from_server, runs_from_server
+from replayer.history.sources import SourceFile, files_of
 
 __all__ = [
     "Codec",
@@ -37,12 +38,14 @@ __all__ = [
     "Origin",
     "Rejected",
     "RunHistory",
+    "SourceFile",
     "UnknownName",
     "apply_codec",
     "decode",
     "decoded_history",
     "decoded_payloads",
     "export_path",
+    "files_of",
     "from_server",
     "iter_payloads",
     "read_bytes",

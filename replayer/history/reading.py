@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from temporalio.api.history.v1 import HistoryEvent
 
-    from replayer.history.sources import Member
+    from replayer.history.sources import Member, SourceFile
 
     type Progress = Callable[[str, int], None]
 
@@ -45,7 +45,7 @@ _NUMBERED_PART = re.compile(r"(.*\d+_-?\d+)_\d+\.history$")
 
 
 def read_histories(
-    sources: Iterable[str | Path],
+    sources: Iterable[str | Path | SourceFile],
     *,
     namespace: str | None = None,
     progress: Progress | None = None,
@@ -53,8 +53,9 @@ def read_histories(
     """Read every history in files, folders, archives and stdin.
 
     Args:
-        sources: Paths, or `-` for stdin. Folders are read recursively in sorted order; zip, tar,
-            gzip and zstd are unpacked. A run may come twice: exports repeat themselves.
+        sources: Paths, files of `files_of`, or `-` for stdin. Folders are read recursively in
+            sorted order; zip, tar, gzip and zstd are unpacked. A run may come twice: exports
+            repeat themselves.
         namespace: Of all of them, when it is known; nothing in a history says it.
         progress: Called when a file or member is done, with its uri and the decompressed bytes
             that were read of it.

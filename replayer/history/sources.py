@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
 
-__all__ = ["Member", "members_of", "members_of_stream"]
+__all__ = ["Member", "SourceFile", "files_of", "members_of", "members_of_stream"]
 
 _HISTORY_SUFFIXES = frozenset(
     (
@@ -36,6 +36,16 @@ _HISTORY_SUFFIXES = frozenset(
         *(".gz", ".zst", ".zip", ".tar", ".tgz"),
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file to read, that a user named or that was found in a folder."""
+
+    path: Path
+    """It may be an archive."""
+    expected: bool
+    """Whether to complain when it is no history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +60,24 @@ class Member:
     """Whether to complain when it is no history: named by the user, or by its suffix."""
 
 
-def members_of(source: str | Path) -> Iterator[Member | Rejected]:
-    """Everything to read in a file, a folder (recursive, sorted), an archive, or `-` for stdin."""
-    uri = str(source)
-    if uri == "-":
-        yield from members_of_stream(sys.stdin.buffer, uri)
+def files_of(source: str | Path | SourceFile) -> Iterator[SourceFile]:
+    """The files that a source stands for: itself, or all in a folder (recursive, sorted)."""
+    if isinstance(source, SourceFile):
+        yield source
     elif Path(source).is_dir():
         for path in _files_below(Path(source)):
-            yield from _members_of_file(path, expected=_has_history_suffix(path.name))
+            yield SourceFile(path, expected=_has_history_suffix(path.name))
     else:
-        yield from _members_of_file(Path(source), expected=True)
+        yield SourceFile(Path(source), expected=True)
+
+
+def members_of(source: str | Path | SourceFile) -> Iterator[Member | Rejected]:
+    """Everything to read in a file, a folder (recursive, sorted), an archive, or `-` for stdin."""
+    if source == "-":
+        yield from members_of_stream(sys.stdin.buffer, "-")
+        return
+    for file in files_of(source):
+        yield from _members_of_file(file.path, expected=file.expected)
 
 
 def members_of_stream(

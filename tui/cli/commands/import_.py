@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analytics.ingest import IngestReport, Item
+from analytics.ingest import IngestReport
+from analytics.pool import Part
 from analytics.writer import open_writer
-from replayer.history import HistoryUnavailable, Rejected, read_histories
+from replayer.history import HistoryUnavailable
 from tui import figures
 from tui.cli.diagnostics import CommandError, say, warn
 from tui.cli.exits import Exit
 from tui.cli.options import json_option, namespace_option, warehouse_option
 from tui.cli.tables import write_json
 from tui.sources import container_of
-
-
-class OnRead(Protocol):
-    """What reading calls for each file or member."""
-
-    def __call__(self, uri: str, size: int) -> None:
-        """A file or member was read."""
-        ...
 
 
 @dataclass(slots=True)
@@ -48,9 +40,20 @@ class Tally:
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @warehouse_option()
 @namespace_option("The namespace that the histories are from; files do not say.")
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, 64),
+    show_default="as many as there are processors, for more than a few files",
+    help="Read with so many processes.",
+)
 @json_option()
 def command(
-    sources: tuple[str, ...], warehouse: Path, namespace: str | None, as_json: bool
+    sources: tuple[str, ...],
+    warehouse: Path,
+    namespace: str | None,
+    jobs: int | None,
+    as_json: bool,
 ) -> None:
     """Read histories into a warehouse; what it knows already is left as it is.
 
@@ -59,9 +62,14 @@ def command(
     skipped.
     """
     tally = Tally()
-    with open_writer(warehouse) as writer, _progress(sources) as on_read:
-        items = read_histories(sources, namespace=namespace, progress=on_read)
-        report = writer.ingest(_told(items, tally))
+    with open_writer(warehouse) as writer, _progress(sources) as advance:
+
+        def told(_report: IngestReport, parts: Sequence[Part]) -> None:
+            for part in parts:
+                _tell(part, tally)
+                advance(part.files)
+
+        report = writer.import_files(sources, namespace=namespace, workers=jobs, told=told)
     if as_json:
         write_json({"warehouse": str(warehouse), **asdict(report)})
     say(summary(report, warehouse))
@@ -69,20 +77,18 @@ def command(
         raise nothing_read(tally)
 
 
-def _told(items: Iterable[Item], tally: Tally) -> Iterator[Item]:
-    """The same items; what was rejected is told of on the way."""
-    for item in items:
-        if not isinstance(item, Rejected):
-            tally.read += 1
-        elif item.is_notice:
-            say(str(item.error))
+def _tell(part: Part, tally: Tally) -> None:
+    """Count what was read, and say what was not."""
+    tally.read += part.runs_read
+    for reject in part.rejects:
+        if reject.is_notice:
+            say(str(reject.error))
+            continue
+        warn(str(reject.error))
+        if isinstance(reject.error, HistoryUnavailable):
+            tally.unavailable += 1
         else:
-            warn(str(item.error))
-            if isinstance(item.error, HistoryUnavailable):
-                tally.unavailable += 1
-            else:
-                tally.unreadable += 1
-        yield item
+            tally.unreadable += 1
 
 
 def nothing_read(tally: Tally) -> CommandError:
@@ -108,7 +114,7 @@ def summary(report: IngestReport, warehouse: Path) -> str:
 
 
 @contextmanager
-def _progress(sources: Iterable[str]) -> Iterator[OnRead]:
+def _progress(sources: Iterable[str]) -> Iterator[Callable[[Iterable[str]], None]]:
     """A bar on stderr while a person looks at it; nothing otherwise."""
     if not sys.stderr.isatty():
         yield _ignore
@@ -116,19 +122,20 @@ def _progress(sources: Iterable[str]) -> Iterator[OnRead]:
     columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=sum(map(_count_files, sources)) or None)
-        seen: set[str] = set()
+        last = ""
 
-        def on_read(uri: str, size: int) -> None:
-            # Members of an archive count as the one file that they are in.
-            container = container_of(uri)
-            if container not in seen:
-                seen.add(container)
-                bar.advance(task)
+        def advance(files: Iterable[str]) -> None:
+            # Members of an archive come one after another, and count as the file that they are in.
+            nonlocal last
+            for uri in files:
+                container = container_of(uri)
+                bar.advance(task, container != last)
+                last = container
 
-        yield on_read
+        yield advance
 
 
-def _ignore(uri: str, size: int) -> None:
+def _ignore(files: Iterable[str]) -> None:
     """Nobody is watching."""
 
 
