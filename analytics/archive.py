@@ -3,20 +3,24 @@
 Files are named by the SHA-256 of what they hold and compressed with zstd:
 `<warehouse>.archive/ab/<sha256>.json.zst`. A file appears under its name only when it is complete
 and on disk, and before the warehouse speaks of it; so a crash leaves at most a file too many.
+
+A history does not say whose it is, so `ledger.jsonl` beside the files does: what the warehouse's
+own ledger says, one line for each. With it, the archive alone is enough to make the warehouse anew.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import orjson
 import zstandard
 
 from analytics.errors import ArchiveError
@@ -27,6 +31,9 @@ _LEVEL: Final = 3
 _MAX_BYTES: Final = 1 << 30
 """Of one history; a longer one cannot be read back and is not a history."""
 
+
+_LEDGER: Final = "ledger.jsonl"
+_LEDGER_KEY: Final = ("source_sha256", "namespace", "workflow_id", "run_id")
 
 _WRITERS: Final = 16
 """Threads that write files: a disk brings many to safety in hardly more time than one."""
@@ -83,6 +90,43 @@ class Archive:
             folders = {folder for write in writes if (folder := write.result()) is not None}
             # The new names themselves must survive a power cut, too.
             list(threads.map(_sync_folder, folders))
+
+    def enter(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Write down what the warehouse's ledger is about to say, and bring it to disk.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        text = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+        if not text:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / _LEDGER).open("ab") as file:
+            # A crash may have left half a line.
+            file.write(b"\n" + text if file.tell() else text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """What was entered, oldest first and each once; lines that a crash cut off are left out."""
+        try:
+            lines = (self.folder / _LEDGER).read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        rows: dict[tuple[object, ...], dict[str, Any]] = {}
+        for line in filter(None, lines):
+            try:
+                row = orjson.loads(line)
+                name = tuple(row[part] for part in _LEDGER_KEY)
+            except (orjson.JSONDecodeError, KeyError, TypeError):
+                continue
+            rows.setdefault(name, row)
+        return list(rows.values())
+
+    def find(self, digest: str) -> str | None:
+        """The name of the file that holds the history with this SHA-256, if there is one."""
+        names = (f"{digest[:2]}/{digest}.{kind}.zst" for kind in ("json", "pb"))
+        return next((name for name in names if (self.folder / name).exists()), None)
 
     def _put(self, file: Packed) -> Path | None:
         """The folder that has a new name in it, `None` if nothing was to do."""

@@ -186,12 +186,12 @@ def store_staged(warehouse: Warehouse, staged: Staged) -> IngestReport:
     staged = staged.only(fresh)
     known = _compare(connection, staged)
     new, extended, same, conflicts = _sorted(staged, known)
-    _enter_in_ledger(connection, [staged.runs[place] for place in same])
+    _enter_in_ledger(warehouse, [staged.runs[place] for place in same])
     accepted = staged.only(sorted(new + extended))
     with _archiving(warehouse, accepted.runs):
         events_new = _store_new(connection, staged.only(new))
         events_new += _store_extended(connection, staged.only(extended))
-        _enter_in_ledger(connection, accepted.runs)
+        _enter_in_ledger(warehouse, accepted.runs)
     return IngestReport(
         runs_new=len(new),
         runs_extended=len(extended),
@@ -374,29 +374,27 @@ def _archiving(warehouse: Warehouse, runs: Sequence[StagedRun]) -> Iterator[None
     for (digest,) in known:
         del rows[digest]
     insert(warehouse.connection, "raw.archive", list(rows.values()))
-    with Archive(warehouse.path).putting(run.packed for run in runs):
+    with Archive(warehouse.home).putting(run.packed for run in runs):
         yield
 
 
-def _enter_in_ledger(connection: DuckDBPyConnection, runs: Sequence[StagedRun]) -> None:
-    insert(
-        connection,
-        "raw.ingest_sources",
-        [
-            key_columns(run.key)
-            | {
-                "source_sha256": run.origin.sha256,
-                "uri": run.origin.uri,
-                "format": run.origin.format,
-                "key_source": run.key_source,
-                "n_events": run.n_events,
-                "n_bytes": run.origin.size,
-                "tool_version": _tool_version(),
-                "ingested_at": _now(),
-            }
-            for run in runs
-        ],
-    )
+def _enter_in_ledger(warehouse: Warehouse, runs: Sequence[StagedRun]) -> None:
+    rows = [
+        key_columns(run.key)
+        | {
+            "source_sha256": run.origin.sha256,
+            "uri": run.origin.uri,
+            "format": run.origin.format,
+            "key_source": run.key_source,
+            "n_events": run.n_events,
+            "n_bytes": run.origin.size,
+            "tool_version": _tool_version(),
+            "ingested_at": _now(),
+        }
+        for run in runs
+    ]
+    Archive(warehouse.home).enter(rows)
+    insert(warehouse.connection, "raw.ingest_sources", rows)
 
 
 def _now() -> int:

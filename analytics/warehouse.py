@@ -36,9 +36,13 @@ _held_lock = threading.Lock()
 class Warehouse:
     """An open warehouse. For one thread at a time."""
 
-    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, path: Path, connection: duckdb.DuckDBPyConnection, home: Path | None = None
+    ) -> None:
         self.path = path
         """The file, absolute."""
+        self.home = home or path
+        """The file that the archive stands beside: another one only while that is made anew."""
         self.connection = connection
         """Open until `close`."""
         self._is_open = True
@@ -89,12 +93,15 @@ class Warehouse:
         self.close()
 
 
-def open_warehouse(path: Path | str, *, wait_seconds: float = 0.0) -> Warehouse:
+def open_warehouse(
+    path: Path | str, *, wait_seconds: float = 0.0, home: Path | None = None
+) -> Warehouse:
     """Open a warehouse to write to it; make it, or bring its schema up to date, where needed.
 
     Args:
         path: The file. Its folder is made if it does not exist.
         wait_seconds: How long to wait for another process to let go of it.
+        home: The warehouse whose archive is used; by default it has its own.
 
     Raises:
         WarehouseBusy: Another process, or another part of this one, has it open.
@@ -108,14 +115,14 @@ def open_warehouse(path: Path | str, *, wait_seconds: float = 0.0) -> Warehouse:
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
-            return _open_once(path)
+            return _open_once(path, home)
         except WarehouseBusy:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(_RETRY_SECONDS)
 
 
-def _open_once(path: Path) -> Warehouse:
+def _open_once(path: Path, home: Path | None) -> Warehouse:
     with _held_lock:
         if path in _held:
             raise WarehouseBusy(
@@ -133,7 +140,7 @@ def _open_once(path: Path) -> Warehouse:
         with _held_lock:
             _held.discard(path)
         raise
-    return Warehouse(path, connection)
+    return Warehouse(path, connection, home)
 
 
 def connect(path: Path, *, read_only: bool, **config: str | bool) -> duckdb.DuckDBPyConnection:

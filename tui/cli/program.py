@@ -31,6 +31,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "demo": Entry("tui.cli.commands.demo", "Run example workflows on a local Temporal and look."),
     "import": Entry("tui.cli.commands.import_", "Read histories from files into a warehouse."),
+    "rebuild": Entry("tui.cli.commands.rebuild", "Make a warehouse anew from its archive."),
     "export": Entry("tui.cli.commands.export", "Fetch histories from a server."),
     "collect": Entry("tui.cli.commands.collect", "Receive spans over OTLP into a warehouse."),
     "backfill": Entry(
