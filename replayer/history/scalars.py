@@ -41,9 +41,11 @@ MAX_SECONDS: Final = 253_402_300_799
 """9999-12-31T23:59:59Z, the last second that a `datetime` can hold."""
 _MAX_DURATION_SECONDS = 315_576_000_000
 
+_SHORT_TEXT = 32
+
 _INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 _TIMESTAMP = re.compile(
-    r"(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)"
+    r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d)"
     r"(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):([0-5]\d))",
     re.ASCII,
 )
@@ -102,6 +104,16 @@ def octets(value: Any, _notes: Notes) -> bytes:
     """Base64, in the standard or the URL alphabet, padded or not."""
     if type(value) is not str:
         raise Malformed(f"is {shown(value)}, expected base64 text")
+    return _short_octets(value) if len(value) <= _SHORT_TEXT else _octets(value)
+
+
+@lru_cache(maxsize=1024)
+def _short_octets(value: str) -> bytes:
+    """Metadata: a few encodings, in payload after payload."""
+    return _octets(value)
+
+
+def _octets(value: str) -> bytes:
     try:
         return binascii.a2b_base64(value, strict_mode=True)
     except ValueError:
@@ -118,8 +130,8 @@ def timestamp(value: Any, _notes: Notes) -> dict[str, int]:
     match = _TIMESTAMP.fullmatch(value) if type(value) is str else None
     if match is None:
         raise Malformed(f"is {shown(value)}, expected a time like 2026-01-31T23:59:59.5Z")
-    day, hours, minutes, seconds, fraction, sign, offset_hours, offset_minutes = match.groups()
-    total = _midnight(day) + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    minute, seconds, fraction, sign, offset_hours, offset_minutes = match.groups()
+    total = _minute(minute) + int(seconds)
     if sign is not None:
         offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
         total += offset if sign == "-" else -offset
@@ -130,14 +142,27 @@ def timestamp(value: Any, _notes: Notes) -> dict[str, int]:
 
 def duration(value: Any, _notes: Notes) -> dict[str, int]:
     """Seconds with an `s`, up to nine decimals, as the fields of a `Duration`."""
-    match = _DURATION.fullmatch(value) if type(value) is str else None
+    if type(value) is not str:
+        raise _no_duration(value)
+    seconds, nanos = _duration(value)
+    return {"seconds": seconds, "nanos": nanos}
+
+
+@lru_cache(maxsize=4096)
+def _duration(value: str) -> tuple[int, int]:
+    """Timeouts and intervals: a few values, in event after event."""
+    match = _DURATION.fullmatch(value)
     if match is None:
-        raise Malformed(f"is {shown(value)}, expected a duration like 1.5s")
+        raise _no_duration(value)
     minus, seconds, fraction = match.groups()
     sign = -1 if minus else 1
     if int(seconds) > _MAX_DURATION_SECONDS:
         raise Malformed(f"is {shown(value)}, expected at most 10,000 years")
-    return {"seconds": sign * int(seconds), "nanos": sign * _nanos(fraction)}
+    return sign * int(seconds), sign * _nanos(fraction)
+
+
+def _no_duration(value: object) -> Malformed:
+    return Malformed(f"is {shown(value)}, expected a duration like 1.5s")
 
 
 def _is_whole_number(value: Any) -> bool:
@@ -151,8 +176,11 @@ def _nanos(fraction: str | None) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _midnight(day: str) -> int:
+def _minute(text: str) -> int:
+    """Seconds from the epoch to the begin of a minute; the events of a run share few."""
+    day, _, time = text.partition("T")
     try:
-        return (date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()) * 86_400
+        days = date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()
     except ValueError:
         raise Malformed(f"is {shown(day)}, expected a day that exists") from None
+    return days * 86_400 + int(time[:2]) * 3600 + int(time[3:]) * 60
