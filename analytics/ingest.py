@@ -21,6 +21,7 @@ from analytics.archive import Archive
 from analytics.event_rows import key_columns
 from analytics.pool import Known, Part, mark
 from analytics.run_rows import DERIVED_TABLES
+from analytics.settling import settle
 from analytics.staging import (
     Item,
     Staged,
@@ -191,6 +192,7 @@ def store_staged(warehouse: Warehouse, staged: Staged) -> IngestReport:
     with _archiving(warehouse, accepted.runs):
         events_new = _store_new(connection, staged.only(new))
         events_new += _store_extended(connection, staged.only(extended))
+        settle(connection, [(run.key.workflow_id, run.key.run_id) for run in accepted.runs])
         _enter_in_ledger(warehouse, accepted.runs)
     return IngestReport(
         runs_new=len(new),

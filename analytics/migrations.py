@@ -3,6 +3,8 @@
 Files in `schema/` are numbered. Those below 100 make tables: each is applied once, in order, and a
 released one never changes. Those from 100 make views and macros: all of them are made anew whenever
 one differs from what the warehouse has, so that views are always those of the code that reads them.
+Those from 200 are rules that settle runs (`analytics.settling`): where one differs, all runs are
+settled anew.
 A warehouse that a newer version wrote is refused: guessing would lose data.
 """
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA_VERSION", "SchemaFile", "migrate", "schema_files"]
 
 _FIRST_VIEW: Final = 100
+_FIRST_RULE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,16 @@ class SchemaFile:
     def makes_tables(self) -> bool:
         """Whether it is applied once, and not each time that it differs."""
         return self.number < _FIRST_VIEW
+
+    @property
+    def makes_views(self) -> bool:
+        """Whether it makes views and macros."""
+        return _FIRST_VIEW <= self.number < _FIRST_RULE
+
+    @property
+    def settles(self) -> bool:
+        """Whether it is a rule, applied to the runs that a batch touches."""
+        return self.number >= _FIRST_RULE
 
 
 @cache
@@ -77,19 +90,33 @@ def migrate(connection: DuckDBPyConnection, path: str) -> None:
             "upgrade Retrospan"
         )
     missing = [file for file in schema_files() if file.makes_tables and file.number not in applied]
-    views = {file.number: file.sha256 for file in schema_files() if not file.makes_tables}
-    has_views = {number: digest for number, digest in applied.items() if number >= _FIRST_VIEW}
-    if not missing and views == has_views:
+    renewed = {file.number: file.sha256 for file in schema_files() if not file.makes_tables}
+    has = {number: digest for number, digest in applied.items() if number >= _FIRST_VIEW}
+    if not missing and renewed == has:
         return
     connection.execute("BEGIN")
     try:
+        # A view may stand where a table is to be, and no table under a view can be altered.
+        _drop_views(connection)
         for file in missing:
             _apply(connection, file)
-        _renew_views(connection)
+        _renew(connection)
+        if missing or _rules(renewed) != _rules(has):
+            _settle_all(connection)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _rules(digests: dict[int, str]) -> dict[int, str]:
+    return {number: digest for number, digest in digests.items() if number >= _FIRST_RULE}
+
+
+def _settle_all(connection: DuckDBPyConnection) -> None:
+    from analytics.settling import settle_all  # Which reads the rules from here.
+
+    settle_all(connection)
 
 
 def _applied(connection: DuckDBPyConnection, path: str) -> dict[int, str]:
@@ -106,12 +133,13 @@ def _applied(connection: DuckDBPyConnection, path: str) -> dict[int, str]:
     return dict(rows)
 
 
-def _renew_views(connection: DuckDBPyConnection) -> None:
-    _drop_views(connection)
+def _renew(connection: DuckDBPyConnection) -> None:
     connection.execute("DELETE FROM ref.schema_version WHERE number >= ?", [_FIRST_VIEW])
     for file in schema_files():
-        if not file.makes_tables:
+        if file.makes_views:
             _apply(connection, file)
+        elif file.settles:
+            _note(connection, file)
 
 
 def _drop_views(connection: DuckDBPyConnection) -> None:
@@ -131,6 +159,10 @@ def _drop_views(connection: DuckDBPyConnection) -> None:
 
 def _apply(connection: DuckDBPyConnection, file: SchemaFile) -> None:
     connection.execute(file.sql)
+    _note(connection, file)
+
+
+def _note(connection: DuckDBPyConnection, file: SchemaFile) -> None:
     connection.execute(
         "INSERT INTO ref.schema_version VALUES (?, ?, ?, ?)",
         [file.number, file.name, file.sha256, datetime.now(UTC).replace(tzinfo=None)],

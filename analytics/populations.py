@@ -187,40 +187,4 @@ def _log_choose(n: int, k: int) -> float:
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
 
 
-_TRAITS: Final = """
-SELECT DISTINCT namespace, workflow_id, run_id, kind, name, detail FROM (
-    SELECT namespace, workflow_id, run_id, 'status' AS kind,
-           CASE WHEN is_stuck THEN 'STUCK' ELSE status END AS name, NULL AS detail
-    FROM core.runs
-    UNION ALL
-    SELECT namespace, workflow_id, run_id, 'build', build_id, NULL FROM core.runs
-    WHERE build_id IS NOT NULL
-    UNION ALL
-    SELECT namespace, workflow_id, run_id, 'patch', patch_id, NULL FROM core.patches
-    UNION ALL
-    SELECT namespace, workflow_id, run_id, 'step', name, kind FROM mart.steps
-    WHERE kind != 'timer' OR NOT regexp_matches(name, '^[0-9a-f-]*$')
-    UNION ALL
-    SELECT namespace, workflow_id, run_id, 'retried step', name, kind FROM mart.steps
-    WHERE n_attempts > 1
-    UNION ALL
-    SELECT namespace, workflow_id, run_id, 'failed step', name, kind FROM mart.steps
-    WHERE outcome IN ('failed', 'timed_out')
-    UNION ALL
-    SELECT namespace, workflow_id, run_id, 'failure', fingerprint,
-           first_value(concat_ws(': ', type, message)) OVER (
-               PARTITION BY fingerprint ORDER BY failed_at, message)
-    FROM mart.failure_occurrences
-    WHERE fingerprint IS NOT NULL
-    UNION ALL
-    SELECT namespace, workflow_id, run_id, 'model', model, NULL FROM mart.llm_calls
-    WHERE run_id IS NOT NULL AND model IS NOT NULL
-    UNION ALL
-    SELECT namespace, workflow_id, run_id, 'branch',
-           concat(span_attributes ->> '$."code.function.name"', ': ',
-                  span_attributes ->> '$."retrospan.branch.condition"'),
-           span_attributes ->> '$."retrospan.branch.outcome"'
-    FROM core.spans
-    WHERE span_kind = 'branch' AND run_id IS NOT NULL
-)
-"""
+_TRAITS: Final = "SELECT namespace, workflow_id, run_id, kind, name, detail FROM mart.run_traits"

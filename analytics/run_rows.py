@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from analytics.critical_path import critical_path
 from analytics.event_rows import key_columns, utc
 from analytics.failure_rows import failure_columns, failure_rows, step_id
 from analytics.llm_rows import history_call_rows
-from analytics.time_split import PARTS, time_split
 from tracer.context import trace_id_of
 from tracer.identity import span_id
 from tracer.model import Run, Step
@@ -38,7 +38,6 @@ DERIVED_TABLES: Final = {
     "core.workflow_tasks": "true",
     "core.patches": "true",
     "core.failures": "true",
-    "core.run_time": "true",
     "core.llm_calls": "usage_source = 'history'",
 }
 """Tables that are made anew when a run grows, and which of their rows come from histories."""
@@ -60,17 +59,17 @@ def derived_rows(run: Run, history: RunHistory, payload_bytes: int) -> dict[str,
         history: What it was made from.
         payload_bytes: Bytes of all payloads in the history.
     """
+    critical = critical_path(run)
     return {
         "core.runs": [_run_row(run, history, payload_bytes)],
-        "core.steps": [_step_row(run, step) for step in run.steps],
+        "core.steps": [_step_row(run, step, critical.steps.get(step.seq)) for step in run.steps],
         "core.attempts": [row for step in run.steps for row in _attempt_rows(run, step)],
-        "core.waits": _wait_rows(run),
+        "core.waits": _wait_rows(run, critical.waits),
         "core.signals": _signal_rows(run),
         "core.updates": _update_rows(run),
         "core.workflow_tasks": _task_rows(run),
         "core.patches": _patch_rows(run),
         "core.failures": failure_rows(run),
-        "core.run_time": [_time_row(run)],
         "core.llm_calls": history_call_rows(run),
     }
 
@@ -140,7 +139,7 @@ def _bytes(payloads: Sequence[Any]) -> int:
     return sum(map(size_of, payloads))
 
 
-def _step_row(run: Run, step: Step) -> Row:
+def _step_row(run: Run, step: Step, critical_gap: int | None) -> Row:
     is_retried = step.attempt_count > 1
     before_start = seconds(step.scheduled_at, step.started_at)
     return (
@@ -176,6 +175,7 @@ def _step_row(run: Run, step: Step) -> Row:
             "cancel_requested_at": utc(step.cancel_requested_at),
             "caused_by_event_id": step.caused_by_event_id,
             "caused_by_update_id": step.caused_by_update_id or None,
+            "critical_gap_s": None if critical_gap is None else critical_gap / 1e9,
         }
     )
 
@@ -207,7 +207,7 @@ def _attempt_rows(run: Run, step: Step) -> list[Row]:
     ]
 
 
-def _wait_rows(run: Run) -> list[Row]:
+def _wait_rows(run: Run, critical: Mapping[int, int]) -> list[Row]:
     key = key_columns(run.key)
     return [
         key
@@ -223,6 +223,9 @@ def _wait_rows(run: Run) -> list[Row]:
             "is_human": wait.is_human,
             "opened_event_id": wait.opened_event_id,
             "closed_event_id": wait.closed_event_id,
+            "critical_gap_s": (
+                critical[wait.occurrence] / 1e9 if wait.occurrence in critical else None
+            ),
         }
         for wait in run.waits
     ]
@@ -305,9 +308,3 @@ def _patch_rows(run: Run) -> list[Row]:
         }
         for patch in run.patches
     ]
-
-
-def _time_row(run: Run) -> Row:
-    split = time_split(run)
-    names = (*PARTS, "other", "total")
-    return key_columns(run.key) | {f"{name}_s": split[name] / 1e9 for name in names}

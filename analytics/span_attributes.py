@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Attributes",
     "attributes_of",
+    "first_count",
     "first_text",
     "json_text",
     "run_columns",
@@ -88,10 +89,13 @@ def first_text(attributes: Attributes, names: Iterable[str]) -> str | None:
     return next((value for value in values if isinstance(value, str) and value), None)
 
 
-def _first_count(attributes: Attributes, names: Iterable[str]) -> int | None:
+def first_count(
+    attributes: Attributes, names: Iterable[str], limit: int = _MAX_INT32
+) -> int | None:
+    """The first of these attributes that is a count below a limit."""
     values = (attributes.get(name) for name in names)
     counts = (v for v in values if isinstance(v, int) and not isinstance(v, bool))
-    return next((count for count in counts if 0 <= count < _MAX_INT32), None)
+    return next((count for count in counts if 0 <= count < limit), None)
 
 
 def run_columns(attributes: Attributes) -> dict[str, object]:
@@ -101,12 +105,12 @@ def run_columns(attributes: Attributes) -> dict[str, object]:
         "workflow_id": first_text(attributes, _WORKFLOW_ID),
         "run_id": first_text(attributes, _RUN_ID),
         "step_id": _step_of(attributes),
-        "attempt": _first_count(attributes, _ATTEMPT) or None,
+        "attempt": first_count(attributes, _ATTEMPT) or None,
     }
 
 
 def _step_of(attributes: Attributes) -> str | None:
-    occurrence = _first_count(attributes, (A.STEP_OCCURRENCE,)) or 1
+    occurrence = first_count(attributes, (A.STEP_OCCURRENCE,)) or 1
     kind = first_text(attributes, (A.STEP_KIND,))
     name = first_text(attributes, (A.STEP_ID,))
     if kind and name:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import pyarrow as pa
 
+from analytics.branch_rows import branch_row
 from analytics.llm_rows import cost_columns, usage_columns
+from analytics.settling import settle_traces
 from analytics.span_attributes import (
     Attributes,
     attributes_of,
@@ -24,6 +26,7 @@ from analytics.span_attributes import (
     run_columns,
 )
 from analytics.tables import Row, arrow_table, insert, registered
+from analytics.tool_rows import TOOL_OPERATION, tool_row
 from tracer.genai.reading import INFERENCE_OPERATIONS, operation_in, read_call
 from tracer.names import Attribute as A
 from tracer.names import SpanKind
@@ -159,7 +162,7 @@ def store_spans(connection: DuckDBPyConnection, rows: Sequence[Row]) -> int:
     if not fresh:
         return 0
     with registered(connection, "replaced", _ids(fresh)):
-        for table in ("core.spans", "core.attempts", "core.llm_calls"):
+        for table in _TABLES:
             connection.execute(
                 f"DELETE FROM {table} t USING replaced r"
                 " WHERE t.trace_id = r.trace_id AND t.span_id = r.span_id"
@@ -172,8 +175,30 @@ def store_spans(connection: DuckDBPyConnection, rows: Sequence[Row]) -> int:
         "core.llm_calls",
         [_call(r, a) for r, a in attributes if r["operation"] in INFERENCE_OPERATIONS],
     )
-    _find_runs(connection, {str(row["trace_id"]) for row in fresh})
+    insert(
+        connection,
+        "core.branches",
+        [branch_row(r, a) for r, a in attributes if r["span_kind"] == SpanKind.BRANCH],
+    )
+    insert(
+        connection,
+        "core.tool_calls",
+        [tool_row(r, a) for r, a in attributes if r["operation"] == TOOL_OPERATION],
+    )
+    traces = {str(row["trace_id"]) for row in fresh}
+    _find_runs(connection, traces)
+    settle_traces(connection, traces)
     return len(fresh)
+
+
+_TABLES: Final = (
+    "core.spans",
+    "core.attempts",
+    "core.llm_calls",
+    "core.branches",
+    "core.tool_calls",
+)
+"""What has rows that are named by their span."""
 
 
 def _end(row: Row) -> int:
@@ -275,23 +300,24 @@ def _call(row: Row, attributes: Attributes) -> Row:
 _MAX_DEPTH: Final = 64
 """Spans between a model call and the attempt that it is part of; also ends a crafted circle."""
 
-_CALLS: Final = ", ".join(f"'{name}'" for name in sorted(INFERENCE_OPERATIONS))
 
-_CLIMB: Final = f"""
+def _climb(table: str, operations: Iterable[str]) -> str:
+    """Finds the runs of a table's calls, and those that repeat the call around them."""
+    same = ", ".join(f"'{name}'" for name in sorted(operations))
+    return f"""
 WITH RECURSIVE climb AS (
     SELECT c.trace_id, c.span_id, s.parent_span_id, false AS is_nested, 0 AS depth,
            s.namespace, s.workflow_id, s.run_id, s.step_id, s.attempt
-    FROM core.llm_calls c JOIN core.spans s USING (trace_id, span_id)
-    WHERE c.usage_source = 'span' AND c.step_id IS NULL
-      AND c.trace_id IN (SELECT trace_id FROM touched)
+    FROM {table} c JOIN core.spans s USING (trace_id, span_id)
+    WHERE c.step_id IS NULL AND c.trace_id IN (SELECT trace_id FROM touched)
     UNION ALL
     SELECT c.trace_id, c.span_id, p.parent_span_id,
-           c.is_nested OR coalesce(p.operation IN ({_CALLS}), false),
+           c.is_nested OR coalesce(p.operation IN ({same}), false),
            c.depth + 1, p.namespace, p.workflow_id, p.run_id, p.step_id, p.attempt
     FROM climb c JOIN core.spans p ON p.trace_id = c.trace_id AND p.span_id = c.parent_span_id
     WHERE c.run_id IS NULL AND c.depth < {_MAX_DEPTH}
 )
-UPDATE core.llm_calls AS t
+UPDATE {table} AS t
 SET namespace = f.namespace, workflow_id = f.workflow_id, run_id = f.run_id,
     step_id = f.step_id, attempt = f.attempt, is_nested = f.is_nested
 FROM (
@@ -299,12 +325,19 @@ FROM (
         PARTITION BY trace_id, span_id ORDER BY depth DESC
     ) = 1
 ) f
-WHERE t.usage_source = 'span' AND t.trace_id = f.trace_id AND t.span_id = f.span_id
+WHERE t.trace_id = f.trace_id AND t.span_id = f.span_id
 """
 
 
+_CLIMBS: Final = (
+    _climb("core.llm_calls", INFERENCE_OPERATIONS),
+    _climb("core.tool_calls", (TOOL_OPERATION,)),
+)
+
+
 def _find_runs(connection: DuckDBPyConnection, trace_ids: set[str]) -> None:
-    """Give the model calls of these traces the run, step and attempt that their parents name."""
+    """Give the calls of these traces the run, step and attempt that their parents name."""
     touched = pa.table({"trace_id": pa.array(sorted(trace_ids), pa.string())})
     with registered(connection, "touched", touched):
-        connection.execute(_CLIMB)
+        for climb in _CLIMBS:
+            connection.execute(climb)

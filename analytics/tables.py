@@ -7,10 +7,11 @@ that there is one definition. A row that misses a column or has one too many is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
+import duckdb
 import pyarrow as pa
 
 if TYPE_CHECKING:
@@ -96,8 +97,12 @@ def registered(connection: DuckDBPyConnection, name: str, table: pa.Table) -> It
     connection.register(name, table)
     try:
         yield
-    finally:
-        connection.unregister(name)
+    except BaseException:
+        # In an aborted transaction nothing can be done; the first error is the one to tell.
+        with suppress(duckdb.Error):
+            connection.unregister(name)
+        raise
+    connection.unregister(name)
 
 
 def insert(connection: DuckDBPyConnection, table: str, rows: Rows) -> int:

@@ -2,6 +2,17 @@
 CREATE MACRO ref.share(part, whole) AS CASE WHEN whole > 0 THEN part / whole END;
 COMMENT ON MACRO ref.share IS 'part / whole, NULL where whole is 0: a share of nothing is not 0 %';
 
+CREATE MACRO ref.quantile(value, q) AS quantile_cont(value, q);
+COMMENT ON MACRO ref.quantile IS 'The q-th quantile of a column, 0 to 1, interpolated; the one place that names it, for engines that call it otherwise';
+
+CREATE MACRO ref.is_fork(memo) AS coalesce(json_exists(memo, '$."retrospan.fork"'), false);
+COMMENT ON MACRO ref.is_fork IS 'Whether a run with this memo was made by forking another, and did not happen in production';
+
+CREATE MACRO ref.tenant(attributes) AS coalesce(
+    attributes ->> '$.tenant', attributes ->> '$.Tenant', attributes ->> '$.tenant_id',
+    attributes ->> '$.TenantId');
+COMMENT ON MACRO ref.tenant IS 'Tenant named in a memo or in search attributes: their field tenant, Tenant, tenant_id or TenantId';
+
 CREATE VIEW core.payloads_json AS
 SELECT namespace, workflow_id, run_id, event_id, slot, idx, encoding, n_bytes,
        TRY_CAST(TRY(decode(data)) AS JSON) AS value
@@ -19,39 +30,16 @@ COMMENT ON COLUMN core.payloads_json.n_bytes IS 'True size in bytes';
 COMMENT ON COLUMN core.payloads_json.value IS 'The value; NULL if the bytes are not JSON';
 
 CREATE VIEW mart.attempts AS
-SELECT coalesce(r.namespace, a.namespace) AS namespace, a.* EXCLUDE (namespace)
-FROM (
-    SELECT coalesce(s.namespace, h.namespace) AS namespace, workflow_id, run_id, step_id,
-           coalesce(s.step_name, h.step_name) AS step_name, attempt,
-           coalesce(h.outcome IN ('failed', 'timed_out')
-                    AND s.outcome IN ('completed', 'canceled'), false) AS is_overruled,
-           coalesce(s.attempt_source, h.attempt_source) AS attempt_source,
-           coalesce(s.started_at, h.started_at) AS started_at,
-           coalesce(s.ended_at, h.ended_at) AS ended_at,
-           coalesce(s.duration_s, h.duration_s) AS duration_s,
-           CASE WHEN is_overruled THEN h.outcome ELSE coalesce(s.outcome, h.outcome) END AS outcome,
-           CASE WHEN is_overruled OR s.step_id IS NULL THEN h.failure_type
-                ELSE s.failure_type END AS failure_type,
-           CASE WHEN is_overruled OR s.step_id IS NULL THEN h.failure_message
-                ELSE s.failure_message END AS failure_message,
-           CASE WHEN is_overruled OR s.step_id IS NULL THEN h.failure_fingerprint
-                ELSE s.failure_fingerprint END AS failure_fingerprint,
-           coalesce(s.worker_identity, h.worker_identity) AS worker_identity,
-           s.trace_id, s.span_id
-    FROM (SELECT * FROM core.attempts WHERE attempt_source = 'history') h
-    FULL JOIN (
-        SELECT * FROM core.attempts
-        WHERE attempt_source = 'span'
-        QUALIFY row_number() OVER (
-            PARTITION BY workflow_id, run_id, step_id, attempt ORDER BY ended_at DESC
-        ) = 1
-    ) s USING (workflow_id, run_id, step_id, attempt)
-) a
-LEFT JOIN core.runs r ON r.workflow_id = a.workflow_id AND r.run_id = a.run_id;
+SELECT namespace, workflow_id, run_id, workflow_type, is_fork, step_id, step_name, attempt,
+       is_overruled, attempt_source, started_at, ended_at, duration_s, outcome, failure_type,
+       failure_message, failure_fingerprint, worker_identity, trace_id, span_id
+FROM core.settled_attempts;
 COMMENT ON VIEW mart.attempts IS 'One row per attempt: the span''s account where there is one, else the history''s; an attempt that the server timed out is timed out, whatever its worker saw';
 COMMENT ON COLUMN mart.attempts.namespace IS 'Temporal namespace of the run';
 COMMENT ON COLUMN mart.attempts.workflow_id IS 'Workflow id of the run';
 COMMENT ON COLUMN mart.attempts.run_id IS 'Run id of the run';
+COMMENT ON COLUMN mart.attempts.workflow_type IS 'Workflow type';
+COMMENT ON COLUMN mart.attempts.is_fork IS 'Made by forking another run: it did not happen in production';
 COMMENT ON COLUMN mart.attempts.step_id IS 'Step, as in core.steps';
 COMMENT ON COLUMN mart.attempts.step_name IS 'Name of the step';
 COMMENT ON COLUMN mart.attempts.attempt IS '1 for the first';
@@ -69,34 +57,35 @@ COMMENT ON COLUMN mart.attempts.trace_id IS 'Trace of the span, hex';
 COMMENT ON COLUMN mart.attempts.span_id IS 'The span, hex';
 
 CREATE VIEW mart.llm_calls AS
-SELECT coalesce(r.namespace, c.namespace) AS namespace, c.workflow_id, c.run_id, r.workflow_type,
-       c.step_id, c.attempt, c.usage_source, c.trace_id, c.span_id, c.operation, c.provider,
-       coalesce(c.response_model, c.request_model) AS model, c.started_at, c.latency_s,
-       c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.output_tokens,
-       c.reasoning_tokens, c.finish_reason, c.error_type, c.input_cost_usd, c.cache_read_cost_usd,
-       c.cache_write_cost_usd, c.output_cost_usd, c.cost_usd, c.price_source,
-       c.error_type IS NULL OR coalesce(c.input_tokens, c.output_tokens) IS NOT NULL AS is_billable
-FROM (
-    SELECT *,
-           bool_or(usage_source = 'span' AND coalesce(input_tokens, output_tokens) IS NOT NULL)
-               OVER step AS has_exact,
-           bool_or(usage_source = 'history') OVER step AS has_history
-    FROM core.llm_calls
-    WHERE NOT is_nested
-    WINDOW step AS (PARTITION BY workflow_id, run_id, step_id)
-) c
-LEFT JOIN core.runs r ON r.workflow_id = c.workflow_id AND r.run_id = c.run_id
-WHERE c.step_id IS NULL
-   OR CASE WHEN c.has_exact OR NOT c.has_history THEN c.usage_source = 'span'
-           -- Without tokens, a span that succeeded is the call that the history tells of.
-           ELSE c.usage_source = 'history' OR c.error_type IS NOT NULL END;
+SELECT namespace, workflow_id, run_id, workflow_type, status, tenant, is_fork, step_id, step_kind,
+       step_name, attempt, is_wasted, usage_source, trace_id, span_id, operation, provider, model,
+       started_at, latency_s, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
+       reasoning_tokens, finish_reason, error_type, input_cost_usd, cache_read_cost_usd,
+       cache_write_cost_usd, output_cost_usd, cost_usd, price_source, is_billable
+FROM core.settled_llm_calls
+UNION ALL
+SELECT namespace, workflow_id, run_id, NULL, NULL, NULL, false, step_id, NULL, NULL, attempt, false,
+       usage_source, trace_id, span_id, operation, provider,
+       coalesce(response_model, request_model), started_at, latency_s, input_tokens,
+       cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, finish_reason,
+       error_type, input_cost_usd, cache_read_cost_usd, cache_write_cost_usd, output_cost_usd,
+       cost_usd, price_source,
+       error_type IS NULL OR coalesce(input_tokens, output_tokens) IS NOT NULL
+FROM core.llm_calls
+WHERE run_id IS NULL AND NOT is_nested;
 COMMENT ON VIEW mart.llm_calls IS 'One row per model call: from spans where they report usage for the step, else from the history';
 COMMENT ON COLUMN mart.llm_calls.namespace IS 'Temporal namespace of the run, NULL where no run is known';
 COMMENT ON COLUMN mart.llm_calls.workflow_id IS 'Workflow id of the run, NULL where no run is known';
 COMMENT ON COLUMN mart.llm_calls.run_id IS 'Run id of the run, NULL where no run is known';
 COMMENT ON COLUMN mart.llm_calls.workflow_type IS 'Workflow type';
+COMMENT ON COLUMN mart.llm_calls.status IS 'Status of the run; NULL where no history tells';
+COMMENT ON COLUMN mart.llm_calls.tenant IS 'Whom the run is for: what spans tell, else a memo or search attribute named tenant or TenantId, else the namespace';
+COMMENT ON COLUMN mart.llm_calls.is_fork IS 'Made by forking another run: it did not happen in production';
 COMMENT ON COLUMN mart.llm_calls.step_id IS 'Step, as in core.steps';
+COMMENT ON COLUMN mart.llm_calls.step_kind IS 'Kind of the step';
+COMMENT ON COLUMN mart.llm_calls.step_name IS 'Name of the step';
 COMMENT ON COLUMN mart.llm_calls.attempt IS 'Attempt that made the call, NULL where it is not known';
+COMMENT ON COLUMN mart.llm_calls.is_wasted IS 'The attempt that made the call failed';
 COMMENT ON COLUMN mart.llm_calls.usage_source IS 'span or history';
 COMMENT ON COLUMN mart.llm_calls.trace_id IS 'Trace of the span, hex';
 COMMENT ON COLUMN mart.llm_calls.span_id IS 'The span, hex';

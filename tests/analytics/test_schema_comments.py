@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analytics.run_rows import DERIVED_TABLES
+from analytics.settling import SETTLED_TABLES
 from analytics.warehouse import Warehouse
 
 _SCHEMAS = "('raw', 'core', 'mart', 'ref')"
@@ -44,5 +45,6 @@ def test_comments_are_sentences_and_not_repetitions(warehouse: Warehouse) -> Non
 def test_the_list_of_derived_tables_is_complete(warehouse: Warehouse) -> None:
     """A table that is not made anew when a run grows would tell of its past for ever."""
     tables = warehouse.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'core'")
-    of_events = {"core.events", "core.payloads", "core.spans"}
-    assert {f"core.{name}" for (name,) in tables} == set(DERIVED_TABLES) | of_events
+    of_events = {"core.events", "core.payloads", "core.spans", "core.branches", "core.tool_calls"}
+    derived = {*DERIVED_TABLES, *SETTLED_TABLES}
+    assert {f"core.{name}" for (name,) in tables} == derived | of_events

@@ -125,11 +125,11 @@ COST_OF_WORKFLOWS = Section(
 TIME = Section(
     "Where the time went",
     """
-    SELECT workflow_type AS type, sum(total_s) AS time, sum(activity_s) AS work,
-           sum(retry_s) AS retries, sum(queue_s) AS queue, sum(human_wait_s) AS people,
-           sum(wait_s) AS timers, sum(child_s + workflow_s + other_s) AS rest
-    FROM mart.time_split
-    GROUP BY type
+    SELECT workflow_type AS type, total_s AS time, activity_s AS work,
+           failed_attempt_s + backoff_s + retry_s AS retries, queue_s AS queue,
+           human_wait_s AS people, wait_s + timer_s AS timers,
+           child_s + workflow_s + other_s AS rest
+    FROM mart.time_by_workflow
     ORDER BY time DESC, type
     """,
     "nothing",

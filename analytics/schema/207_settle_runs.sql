@@ -1,0 +1,44 @@
+-- Last, because it adds up what the others found.
+INSERT INTO core.settled_runs BY NAME
+WITH runs AS (
+    SELECT * FROM core.runs SEMI JOIN settling USING (workflow_id, run_id)
+), steps AS (
+    SELECT namespace, workflow_id, run_id, count(*) AS n_steps,
+           sum(n_attempts) FILTER (kind IN ('activity', 'local_activity', 'nexus_operation'))
+               AS n_attempts,
+           sum(n_failed_attempts) AS n_failed_attempts, sum(wasted_s) AS wasted_s,
+           sum(coalesce(total_s, 0) + critical_gap_s) AS critical_s
+    FROM core.settled_steps SEMI JOIN settling USING (workflow_id, run_id)
+    GROUP BY ALL
+), calls AS (
+    SELECT workflow_id, run_id, count(*) AS n_calls, sum(input_tokens) AS input_tokens,
+           sum(output_tokens) AS output_tokens, sum(cost_usd) AS cost_usd,
+           sum(cost_usd) FILTER (is_wasted) AS wasted_usd, count(cost_usd) AS n_priced,
+           count(*) FILTER (is_billable) AS n_billable
+    FROM core.settled_llm_calls SEMI JOIN settling USING (workflow_id, run_id)
+    GROUP BY ALL
+), tenants AS (
+    SELECT workflow_id, run_id, max(span_attributes ->> '$."retrospan.tenant"') AS tenant
+    FROM core.spans SEMI JOIN settling USING (workflow_id, run_id)
+    WHERE span_kind IN ('run', 'workflow')
+    GROUP BY ALL
+), waits AS (
+    SELECT namespace, workflow_id, run_id, sum(wait_s) FILTER (is_human) AS human_wait_s,
+           sum(coalesce(wait_s, 0) + critical_gap_s) AS critical_s
+    FROM core.waits SEMI JOIN settling USING (workflow_id, run_id)
+    GROUP BY ALL
+)
+SELECT r.namespace, workflow_id, run_id, ref.is_fork(r.memo) AS is_fork,
+       coalesce(t.tenant, ref.tenant(r.memo), ref.tenant(r.search_attributes), r.namespace)
+           AS tenant,
+       coalesce(s.n_steps, 0) AS n_steps, coalesce(s.n_attempts, 0) AS n_attempts,
+       coalesce(s.n_failed_attempts, 0) AS n_failed_attempts, coalesce(c.n_calls, 0) AS n_llm_calls,
+       coalesce(c.n_billable, 0) AS n_billable, coalesce(c.n_priced, 0) AS n_priced,
+       c.input_tokens, c.output_tokens, c.cost_usd, c.wasted_usd,
+       coalesce(s.wasted_s, 0) AS wasted_s, coalesce(w.human_wait_s, 0) AS human_wait_s,
+       coalesce(s.critical_s, 0) + coalesce(w.critical_s, 0) AS critical_s
+FROM runs r
+LEFT JOIN steps s USING (namespace, workflow_id, run_id)
+LEFT JOIN calls c USING (workflow_id, run_id)
+LEFT JOIN tenants t USING (workflow_id, run_id)
+LEFT JOIN waits w USING (namespace, workflow_id, run_id);
