@@ -21,7 +21,7 @@ from analytics.archive import Archive
 from analytics.event_rows import key_columns
 from analytics.pool import Known, Part, mark
 from analytics.run_rows import DERIVED_TABLES
-from analytics.settling import settle
+from analytics.settling import note_runs, settle_pending
 from analytics.staging import (
     Item,
     Staged,
@@ -54,6 +54,8 @@ __all__ = [
     "store_staged",
 ]
 
+SETTLE_AT: Final = 5_000
+"""Runs that wait to be settled before it is done in the middle of an import."""
 _LEDGER_ROWS: Final = 10_000
 """Read at once."""
 
@@ -104,8 +106,10 @@ def ingest(
     for batch in batches(items):
         with warehouse.transaction():
             report += apply_batch(warehouse, batch)
+        settle_pending(warehouse.connection, at_least=SETTLE_AT)
         if progress is not None:
             progress(report)
+    settle_pending(warehouse.connection)
     return report
 
 
@@ -192,7 +196,7 @@ def store_staged(warehouse: Warehouse, staged: Staged) -> IngestReport:
     with _archiving(warehouse, accepted.runs):
         events_new = _store_new(connection, staged.only(new))
         events_new += _store_extended(connection, staged.only(extended))
-        settle(connection, [(run.key.workflow_id, run.key.run_id) for run in accepted.runs])
+        note_runs(connection, [(run.key.workflow_id, run.key.run_id) for run in accepted.runs])
         _enter_in_ledger(warehouse, accepted.runs)
     return IngestReport(
         runs_new=len(new),

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analytics.archive import Archive
 from analytics.errors import ArchiveError, WarehouseBusy, WarehouseError
-from analytics.ingest import apply_batch
+from analytics.ingest import SETTLE_AT, apply_batch
+from analytics.settling import settle_pending
 from analytics.restore import restored
 from analytics.run_rows import DERIVED_TABLES
 from analytics.staging import batches
@@ -147,6 +148,7 @@ def _read_again(
     for batch in batches(histories):
         with new.transaction():
             apply_batch(new, batch)
+        settle_pending(new.connection, at_least=SETTLE_AT)
         done += len(batch)
         progress(done, count)
 

@@ -1,9 +1,10 @@
-"""Settles what follows from several facts at once, for each run that a batch touches.
+"""Settles what follows from several facts at once, for each run that a batch touched.
 
 Spans and histories tell of the same attempts and calls, in any order. Which account counts, and
-what a run adds up to, is decided in the transaction that stores the facts, by the rules in the
-schema files from 200. Views then only read. Settling a run again gives the same rows; a run that is
-not settled after its facts changed would show its past, so whoever stores facts calls this.
+what a run adds up to, is decided by the rules in the schema files from 200, before anybody reads;
+views then only look. A batch notes its runs in the transaction that stores it, so that none is
+forgotten, and many are settled together: one by one, each would cost more than its import.
+Settling a run again gives the same rows.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from analytics.tables import registered
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["SETTLED_TABLES", "settle", "settle_all", "settle_traces"]
+__all__ = ["SETTLED_TABLES", "note_runs", "note_traces", "settle_all", "settle_pending"]
 
 SETTLED_TABLES: Final = (
     "core.settled_attempts",
@@ -32,37 +33,68 @@ SETTLED_TABLES: Final = (
 )
 """What the rules fill, in their order."""
 
+_RUNS_AT_ONCE: Final = 10_000
+"""As many as memory is sure to hold."""
 
-def settle(connection: DuckDBPyConnection, runs: Iterable[tuple[str, str]]) -> None:
-    """Settle runs inside the transaction that the caller has open.
+
+def note_runs(connection: DuckDBPyConnection, runs: Iterable[tuple[str, str]]) -> None:
+    """Note runs whose facts changed, in the transaction that changes them.
 
     Args:
-        connection: To the warehouse.
-        runs: Workflow id and run id of each run whose facts changed.
+        connection: To the warehouse, with a transaction open.
+        runs: Workflow id and run id of each.
     """
-    _settle(connection, f"SELECT * FROM touched UNION {_PARENTS}", sorted(set(runs)))
+    columns = list(zip(*sorted(set(runs)), strict=True))
+    if columns:
+        names = ("workflow_id", "run_id")
+        _note(connection, {n: pa.array(c) for n, c in zip(names, columns, strict=True)})
 
 
-def settle_traces(connection: DuckDBPyConnection, trace_ids: Iterable[str]) -> None:
-    """The same for all runs that have spans in these traces."""
-    traces = pa.table({"trace_id": pa.array(sorted(set(trace_ids)), pa.string())})
-    with registered(connection, "settling_traces", traces):
-        runs = connection.execute(
-            "SELECT DISTINCT workflow_id, run_id FROM core.spans SEMI JOIN settling_traces"
-            " USING (trace_id) WHERE workflow_id IS NOT NULL AND run_id IS NOT NULL"
-        ).fetchall()
-    _settle(connection, "SELECT * FROM touched", runs)
+def note_traces(connection: DuckDBPyConnection, trace_ids: Iterable[str]) -> None:
+    """The same of all runs that have spans in these traces."""
+    traces = sorted(set(trace_ids))
+    if traces:
+        _note(connection, {"trace_id": pa.array(traces)})
+
+
+def settle_pending(connection: DuckDBPyConnection, *, at_least: int = 1) -> None:
+    """Settle the runs that were noted, in transactions of its own.
+
+    Args:
+        connection: To the warehouse, writable, with no transaction open.
+        at_least: With fewer notes than that, nothing is done yet.
+    """
+    [[notes]] = connection.execute("SELECT count(*) FROM raw.unsettled").fetchall()
+    if notes >= at_least:
+        _in_transaction(connection, _PENDING)
 
 
 def settle_all(connection: DuckDBPyConnection) -> None:
-    """The same for all runs, for when a rule or a price has changed."""
-    _settle(connection, _EVERY_RUN, [])
+    """Settle every run inside the transaction that the caller has open.
+
+    For when a rule, or a price, has changed.
+    """
+    _settle(connection, _EVERY_RUN)
 
 
-# A parent's step failed with its child; once the child is known, the failure is told there.
-_PARENTS: Final = """
-SELECT r.parent_workflow_id, r.parent_run_id FROM core.runs r SEMI JOIN touched
-USING (workflow_id, run_id) WHERE r.parent_workflow_id != '' AND r.parent_run_id != ''
+def _note(connection: DuckDBPyConnection, columns: dict[str, pa.Array]) -> None:
+    with registered(connection, "noted", pa.table(columns)):
+        connection.execute("INSERT INTO raw.unsettled BY NAME SELECT * FROM noted")
+
+
+_PENDING: Final = """
+WITH touched AS (
+    SELECT workflow_id, run_id FROM raw.unsettled WHERE run_id IS NOT NULL
+    UNION
+    SELECT workflow_id, run_id FROM core.spans SEMI JOIN raw.unsettled USING (trace_id)
+    WHERE workflow_id IS NOT NULL AND run_id IS NOT NULL
+)
+SELECT * FROM touched
+UNION
+-- A parent's step failed with its child; once the child is known, the failure is told there.
+SELECT r.parent_workflow_id, r.parent_run_id
+FROM core.runs r SEMI JOIN touched USING (workflow_id, run_id)
+WHERE r.parent_workflow_id IS NOT NULL AND r.parent_run_id IS NOT NULL
 """
 _EVERY_RUN: Final = """
 SELECT workflow_id, run_id FROM core.runs
@@ -72,21 +104,30 @@ WHERE workflow_id IS NOT NULL AND run_id IS NOT NULL
 """
 
 
-def _settle(connection: DuckDBPyConnection, which: str, runs: Iterable[tuple[str, ...]]) -> None:
-    touched = list(runs)
-    columns = list(zip(*touched, strict=True)) or [(), ()]
-    names = ("workflow_id", "run_id")
-    given = pa.table({n: pa.array(c, pa.string()) for n, c in zip(names, columns, strict=True)})
-    with registered(connection, "touched", given):
-        chosen = connection.sql(which).to_arrow_table()
-    if not chosen.num_rows:
-        return
-    with registered(connection, "settling", chosen):
-        for table in SETTLED_TABLES:
-            connection.execute(
-                f"DELETE FROM {table} t USING settling s"
-                " WHERE t.workflow_id = s.workflow_id AND t.run_id = s.run_id"
-            )
-        for file in schema_files():
-            if file.settles:
-                connection.execute(file.sql)
+def _in_transaction(connection: DuckDBPyConnection, which: str) -> None:
+    connection.execute("BEGIN")
+    try:
+        _settle(connection, which)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _settle(connection: DuckDBPyConnection, which: str) -> None:
+    chosen = connection.sql(which).to_arrow_table()
+    for at in range(0, chosen.num_rows, _RUNS_AT_ONCE):
+        with registered(connection, "settling", chosen.slice(at, _RUNS_AT_ONCE)):
+            _settle_chosen(connection)
+    connection.execute("DELETE FROM raw.unsettled")
+
+
+def _settle_chosen(connection: DuckDBPyConnection) -> None:
+    for table in SETTLED_TABLES:
+        connection.execute(
+            f"DELETE FROM {table} t USING settling s"
+            " WHERE t.workflow_id = s.workflow_id AND t.run_id = s.run_id"
+        )
+    for file in schema_files():
+        if file.settles:
+            connection.execute(file.sql)

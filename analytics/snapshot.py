@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from analytics.errors import WarehouseBusy, WarehouseError
+from analytics.settling import settle_pending
 from analytics.warehouse import STORAGE_VERSION, connect, explained
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def snapshot_path(warehouse: Path | str) -> Path:
 
 def publish_snapshot(warehouse: Warehouse) -> Path:
     """Publish what is stored now; for the process that has the warehouse open."""
+    settle_pending(warehouse.connection)
     warehouse.connection.execute("CHECKPOINT")
     ((name,),) = warehouse.rows("SELECT current_database()")
     return _publish(warehouse.connection, name, warehouse.path)
@@ -83,6 +85,7 @@ def _publish(connection: duckdb.DuckDBPyConnection, source: str, path: Path) -> 
         )
         try:
             connection.execute(f'COPY FROM DATABASE "{source}" TO snapshot')
+            _settle(connection, source)
         finally:
             connection.execute("DETACH snapshot")
         os.utime(part, ns=(stored_at, stored_at))
@@ -90,6 +93,20 @@ def _publish(connection: duckdb.DuckDBPyConnection, source: str, path: Path) -> 
     finally:
         part.unlink(missing_ok=True)
     return snapshot
+
+
+def _settle(connection: duckdb.DuckDBPyConnection, source: str) -> None:
+    """Settle what a writer that was killed left open; the reader cannot write to its file."""
+    ((before,),) = connection.execute("SELECT current_database()").fetchall()
+    if before == source:
+        return
+    connection.execute("USE snapshot")
+    try:
+        settle_pending(connection)
+    except duckdb.CatalogException:  # Of an older version, which left nothing open.
+        return
+    finally:
+        connection.execute(f'USE "{before}"')
 
 
 def _stored_at(path: Path) -> int:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from analytics.branch_rows import branch_row
 from analytics.llm_rows import cost_columns, usage_columns
-from analytics.settling import settle_traces
+from analytics.settling import note_traces
 from analytics.span_attributes import (
     Attributes,
     attributes_of,
@@ -187,7 +187,7 @@ def store_spans(connection: DuckDBPyConnection, rows: Sequence[Row]) -> int:
     )
     traces = {str(row["trace_id"]) for row in fresh}
     _find_runs(connection, traces)
-    settle_traces(connection, traces)
+    note_traces(connection, traces)
     return len(fresh)
 
 

@@ -17,6 +17,7 @@ import duckdb
 
 from analytics.errors import WarehouseBusy, WarehouseError
 from analytics.migrations import migrate
+from analytics.settling import settle_pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,9 +73,19 @@ class Warehouse:
 
     def close(self) -> None:
         """Write everything to the file and let go of it. Calling it again does nothing."""
+        self._close(settles=True)
+
+    def _close(self, *, settles: bool) -> None:
         if not self._is_open:
             return
         self._is_open = False
+        try:
+            if settles:
+                settle_pending(self.connection)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
         try:
             self.connection.close()
         finally:
@@ -90,7 +101,8 @@ class Warehouse:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        # After an error there may be no way to write; the next writer settles what was noted.
+        self._close(settles=error is None)
 
 
 def open_warehouse(
@@ -133,6 +145,7 @@ def _open_once(path: Path, home: Path | None) -> Warehouse:
         connection = connect(path, read_only=False)
         try:
             migrate(connection, str(path))
+            settle_pending(connection)  # What a writer that was killed left open.
         except BaseException:
             connection.close()
             raise

@@ -14,8 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from analytics.errors import WarehouseBusy
-from analytics.ingest import IngestReport, Item, apply_batch, batches, known_sources, store_parts
+from analytics.ingest import (
+    SETTLE_AT,
+    IngestReport,
+    Item,
+    apply_batch,
+    batches,
+    known_sources,
+    store_parts,
+)
 from analytics.pool import Part, parts_of, parts_of_files, worker_count
+from analytics.settling import settle_pending
 from analytics.snapshot import publish_snapshot
 from analytics.spool import Spool, drain
 from analytics.staging import staged_schemas
@@ -120,6 +129,7 @@ class Writer:
                 with self._warehouse.transaction():
                     report += store_parts(self._warehouse, group)
                 drain(self._warehouse, self._spool)
+                settle_pending(self._warehouse.connection, at_least=SETTLE_AT)
                 told(report, group)
         return report
 
@@ -146,6 +156,7 @@ class Writer:
         with self._warehouse.transaction():
             report = apply_batch(self._warehouse, batch)
         drain(self._warehouse, self._spool)
+        settle_pending(self._warehouse.connection, at_least=SETTLE_AT)
         return report
 
     def _hand_over(self, batch: Sequence[Item]) -> IngestReport:

@@ -6,6 +6,16 @@ COMMENT ON COLUMN core.steps.critical_gap_s IS 'Of what is on the critical path 
 ALTER TABLE core.waits ADD COLUMN critical_gap_s DOUBLE;
 COMMENT ON COLUMN core.waits.critical_gap_s IS 'Of what is on the critical path of its run, seconds between it and what came before on the path; NULL for the rest';
 
+CREATE TABLE raw.unsettled (
+    workflow_id VARCHAR,
+    run_id VARCHAR,
+    trace_id VARCHAR
+);
+COMMENT ON TABLE raw.unsettled IS 'Runs, or traces with runs, whose facts changed and that are still to be settled; empty whenever somebody may read';
+COMMENT ON COLUMN raw.unsettled.workflow_id IS 'Workflow id of the run';
+COMMENT ON COLUMN raw.unsettled.run_id IS 'Run id of the run; NULL where a trace is named';
+COMMENT ON COLUMN raw.unsettled.trace_id IS 'Trace whose runs are meant, hex; NULL where a run is named';
+
 CREATE TABLE core.run_time (
     namespace VARCHAR NOT NULL,
     workflow_id VARCHAR NOT NULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analytics.ingest import ingest
+from analytics.settling import settle_pending
 from analytics.spans import span_rows, store_spans
 from analytics.warehouse import Warehouse
 from tests.analytics.span_requests import spans_of
@@ -217,18 +218,19 @@ SPANS = (
 """Of the first run each try of a step and the calls in it; decisions of several runs."""
 
 
+HISTORIES = (
+    history_of(order()),
+    history_of(run_by(failed_order(), "v1"), "run-2", "order-2"),
+    history_of(stuck_order(), "run-3", "order-3"),
+    history_of(waiting_order(), "run-4", "order-4"),
+    history_of(forked_order(), "run-5", "order-5"),
+    history_of(run_by(expired_order(), "v2"), "run-6", "order-6"),
+)
+
+
 def fill(warehouse: Warehouse) -> None:
     """Store the runs, then the spans."""
-    ingest(
-        warehouse,
-        [
-            history_of(order()),
-            history_of(run_by(failed_order(), "v1"), "run-2", "order-2"),
-            history_of(stuck_order(), "run-3", "order-3"),
-            history_of(waiting_order(), "run-4", "order-4"),
-            history_of(forked_order(), "run-5", "order-5"),
-            history_of(run_by(expired_order(), "v2"), "run-6", "order-6"),
-        ],
-    )
+    ingest(warehouse, HISTORIES)
     with warehouse.transaction() as connection:
         store_spans(connection, span_rows(spans_of(*SPANS)).rows)
+    settle_pending(warehouse.connection)

@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from analytics.ingest import ingest
+from analytics.settling import settle_pending
 from analytics.spans import span_rows, store_spans
 from analytics.warehouse import Warehouse
 from tests.analytics.span_requests import TRACE, spans_of
@@ -63,7 +64,9 @@ def call(span: int, parent: int, **more: object) -> dict[str, object]:
 
 def store(warehouse: Warehouse, *spans: dict[str, object]) -> int:
     with warehouse.transaction() as connection:
-        return store_spans(connection, span_rows(spans_of(*spans)).rows)
+        stored = store_spans(connection, span_rows(spans_of(*spans)).rows)
+    settle_pending(warehouse.connection)
+    return stored
 
 
 def test_a_span_is_stored_under_the_column_names_of_duckdb_otlp(warehouse: Warehouse) -> None:

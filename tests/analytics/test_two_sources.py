@@ -7,6 +7,7 @@ from typing import Any
 from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 
 from analytics.ingest import ingest
+from analytics.settling import settle_pending
 from analytics.spans import span_rows, store_spans
 from analytics.warehouse import Warehouse
 from tests.analytics.span_requests import spans_of
@@ -39,6 +40,7 @@ def call(parent: int, span: int, **attributes: object) -> dict[str, Any]:
 def store(warehouse: Warehouse, *spans: dict[str, Any]) -> None:
     with warehouse.transaction() as connection:
         store_spans(connection, span_rows(spans_of(*spans)).rows)
+    settle_pending(warehouse.connection)
 
 
 def timed_out_once() -> EventBuilder:
