@@ -9,7 +9,8 @@ AnalyticsError
 ├── WorkerDied            a process that read files for an import ended early
 ├── RunNotFound           no run in the warehouse answers to that name
 └── QueryError            somebody's SQL
-    ├── QueryRefused      not allowed, not SQL, or too large
+    ├── QueryRefused      not allowed, or not SQL
+    │   └── QueryTooLarge it needs more memory than it may use
     └── QueryTimeout      stopped after its time was up
 ```
 """
@@ -22,6 +23,7 @@ __all__ = [
     "QueryError",
     "QueryRefused",
     "QueryTimeout",
+    "QueryTooLarge",
     "RunNotFound",
     "SpoolError",
     "WarehouseBusy",
@@ -64,6 +66,10 @@ class QueryError(AnalyticsError):
 
 class QueryRefused(QueryError):
     """The query is not allowed, is not SQL, or asks for more than its limits."""
+
+
+class QueryTooLarge(QueryRefused):
+    """The query needs more memory than it may use."""
 
 
 class QueryTimeout(QueryError):

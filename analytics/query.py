@@ -1,12 +1,14 @@
-"""People's SQL: read-only, on a snapshot, within limits.
+"""SQL on a snapshot: read-only, within limits.
 
-A query can neither write nor reach files, the network or settings, whatever it says: DuckDB is
-opened with these doors locked, and only SELECT and EXPLAIN are let in. It is stopped when its time
-is up.
+A query can neither write nor reach files, the network, settings or variables of this program,
+whatever it says: DuckDB is opened with these doors locked, and only SELECT and EXPLAIN are let in.
+`run_query` is for queries that Retrospan writes; it stops them when DuckDB looks at the clock.
+Queries that people write go through `analytics.guarded`, which stops all of them.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -16,16 +18,29 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
-from analytics.errors import QueryRefused, QueryTimeout
+from analytics.errors import QueryError, QueryRefused, QueryTimeout, QueryTooLarge
 from analytics.snapshot import reader_file
 from analytics.warehouse import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["QueryLimits", "QueryResult", "open_reader", "run_query"]
+__all__ = [
+    "QueryLimits",
+    "QueryResult",
+    "checked",
+    "memory_bytes",
+    "needs_too_much",
+    "open_reader",
+    "open_snapshot",
+    "refusal",
+    "run_query",
+    "stopped_after",
+    "timed_out",
+]
 
 _ALLOWED: Final = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +90,10 @@ def run_query(
     limits = limits or QueryLimits()
     connection = open_reader(path, limits)
     try:
-        with _stopped_after(connection, limits.seconds):
-            _check(connection, sql)
-            return _answer(connection, sql, params, limits)
-    except duckdb.InterruptException as error:
-        raise QueryTimeout(
-            f"stopped after {limits.seconds:g} s; narrow the query or allow more time"
-        ) from error
+        with stopped_after(connection, limits.seconds):
+            return _answer(connection, checked(connection, sql), params, limits)
     except duckdb.Error as error:
-        raise _refusal(error, limits) from error
+        raise refusal(error, limits) from error
     finally:
         connection.close()
 
@@ -94,9 +104,22 @@ def open_reader(path: Path | str, limits: QueryLimits | None = None) -> duckdb.D
     Raises:
         WarehouseError: There is nothing to read.
     """
-    limits = limits or QueryLimits()
+    return open_snapshot(reader_file(path), limits or QueryLimits())
+
+
+def open_snapshot(snapshot: Path, limits: QueryLimits) -> duckdb.DuckDBPyConnection:
+    """A connection to a file that nobody writes to, with all doors locked.
+
+    Raises:
+        WarehouseError: It cannot be read.
+    """
     connection = connect(
-        reader_file(path), read_only=True, memory_limit=limits.memory, temp_directory=""
+        snapshot,
+        read_only=True,
+        memory_limit=limits.memory,
+        temp_directory="",
+        # A name that no table has would otherwise be looked for among our own variables.
+        python_enable_replacements=False,
     )
     # The order matters: without external access, the folder for spilling cannot be taken away,
     # and after the lock nothing can be changed.
@@ -105,22 +128,41 @@ def open_reader(path: Path | str, limits: QueryLimits | None = None) -> duckdb.D
     return connection
 
 
-def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
+    """The one statement of a query, if it is of a kind that only reads.
+
+    Raises:
+        QueryRefused: It is not.
+    """
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
         raise QueryRefused(f"expected one statement, found {len(statements)}")
     kind = statements[0].type
     if kind not in _ALLOWED:
         raise QueryRefused(f"{kind.name} is not allowed here; only SELECT and EXPLAIN are")
+    return statements[0]
+
+
+def memory_bytes(text: str) -> int:
+    """A size as DuckDB writes it, such as `512MB` or `1.5GiB`, in bytes.
+
+    Raises:
+        ValueError: It is not a size.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a size; write it as 512MB or 2GB")
+    base = 1024 if found[3] else 1000
+    return int(float(found[1]) * base ** ("KMGT".index(found[2].upper()) + 1))
 
 
 def _answer(
     connection: duckdb.DuckDBPyConnection,
-    sql: str,
+    statement: duckdb.Statement,
     params: Sequence[Any] | Mapping[str, Any] | None,
     limits: QueryLimits,
 ) -> QueryResult:
-    answer = connection.execute(sql, params) if params else connection.execute(sql)
+    answer = connection.execute(statement, params) if params else connection.execute(statement)
     description = answer.description or []
     rows = answer.fetchall() if limits.rows is None else answer.fetchmany(limits.rows + 1)
     is_cut = limits.rows is not None and len(rows) > limits.rows
@@ -133,7 +175,8 @@ def _answer(
 
 
 @contextmanager
-def _stopped_after(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+def stopped_after(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    """Interrupt what the connection does when so many seconds are over."""
     timer = threading.Timer(seconds, connection.interrupt)
     timer.daemon = True
     timer.start()
@@ -145,10 +188,30 @@ def _stopped_after(connection: duckdb.DuckDBPyConnection, seconds: float) -> Ite
         timer.join()
 
 
-def _refusal(error: duckdb.Error, limits: QueryLimits) -> QueryRefused:
+def refusal(error: Exception, limits: QueryLimits) -> QueryError:
+    """What became of a query that did not finish, in our words and on one line.
+
+    Args:
+        error: DuckDB's own, or what carries its text through Arrow.
+        limits: Those of the query.
+    """
     text = next((line for line in str(error).splitlines() if line.strip()), "unknown error")
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return QueryRefused(f"needs more than {limits.memory} of memory; narrow it or allow more")
-    if isinstance(error, duckdb.PermissionException):
+    if isinstance(error, duckdb.InterruptException) or "INTERRUPT Error" in text:
+        return QueryTimeout(timed_out(limits))
+    if isinstance(error, MemoryError) or "Out of Memory Error" in text:
+        return QueryTooLarge(needs_too_much(limits))
+    if "read-only mode" in text:
+        return QueryRefused("queries only read; what this one writes is refused")
+    if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
         return QueryRefused("files, network and settings are out of reach of queries")
     return QueryRefused(text)
+
+
+def timed_out(limits: QueryLimits) -> str:
+    """The message for a query whose time was up."""
+    return f"stopped after {limits.seconds:g} s; narrow the query or allow more time"
+
+
+def needs_too_much(limits: QueryLimits) -> str:
+    """The message for a query that ran out of memory."""
+    return f"needs more than {limits.memory} of memory; narrow it or allow more"

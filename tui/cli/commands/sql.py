@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
 import click
 
-from analytics.query import QueryLimits, QueryResult, run_query
+from analytics.guarded import GuardedReader
+from analytics.query import QueryLimits, memory_bytes
+from tui.cli.answers import AnswerFormat, opened_output, write_answer
 from tui.cli.diagnostics import warn
 from tui.cli.options import json_option, warehouse_option
-from tui.cli.tables import Column, Format, Row, write_rows
 
-_NUMBERS = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "NUMERIC")
+
+def _memory(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    try:
+        memory_bytes(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return text
 
 
 @click.command("sql")
@@ -30,10 +35,17 @@ _NUMBERS = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "NUMERIC")
 @click.option(
     "--format",
     "form",
-    type=click.Choice([form.value for form in Format]),
-    default=Format.TABLE.value,
+    type=click.Choice([form.value for form in AnswerFormat]),
+    default=AnswerFormat.TABLE.value,
     show_default=True,
-    help="How to write the answer; json is one object per line.",
+    help="How to write the answer; json is one object per line, arrow an IPC stream.",
+)
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the answer to a file.",
 )
 @click.option(
     "--limit",
@@ -50,14 +62,24 @@ _NUMBERS = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "NUMERIC")
     metavar="SECONDS",
     help="Stop the query after so long.",
 )
+@click.option(
+    "--memory",
+    default=QueryLimits().memory,
+    show_default=True,
+    metavar="SIZE",
+    callback=_memory,
+    help="What a query may use, such as 512MB.",
+)
 @warehouse_option()
 @json_option()
 def command(
     query: str | None,
     file: TextIO | None,
     form: str,
+    out: Path | None,
     limit: int,
     timeout: float,
+    memory: str,
     warehouse: Path,
     as_json: bool,
 ) -> None:
@@ -66,13 +88,15 @@ def command(
     Nothing that a query says can change the warehouse, read files or use the network. Start with
     `SHOW ALL TABLES`.
     """
+    shape = AnswerFormat.JSON if as_json else AnswerFormat(form)
     text = _question(query, file)
-    limits = QueryLimits(seconds=timeout, rows=limit or None)
-    result = run_query(warehouse, text, limits=limits)
-    columns = _columns(result)
-    write_rows(columns, _rows(columns, result.rows), Format.JSON if as_json else Format(form))
-    if result.is_cut:
-        warn(f"there are more rows; only {limit:,} were fetched, see --limit")
+    limits = QueryLimits(seconds=timeout, memory=memory, rows=limit or None)
+    with GuardedReader(warehouse, limits) as reader:
+        with opened_output(out, shape):
+            answer = reader.ask(text, as_arrow=shape.is_binary)
+            write_answer(answer, shape)
+        if answer.is_cut:
+            warn(f"there are more rows; only {limit:,} were fetched, see --limit")
 
 
 def _question(query: str | None, file: TextIO | None) -> str:
@@ -85,19 +109,3 @@ def _question(query: str | None, file: TextIO | None) -> str:
     if not sys.stdin.isatty():
         return sys.stdin.read()
     raise click.UsageError("give a query, a --file, or a query on stdin")
-
-
-def _columns(result: QueryResult) -> list[Column]:
-    """One column each; a name that comes twice gets a number, or JSON would lose one of them."""
-    seen: Counter[str] = Counter()
-    columns = []
-    for name, kind in zip(result.columns, result.types, strict=True):
-        key = f"{name}_{seen[name]}" if seen[name] else name
-        seen[name] += 1
-        columns.append(Column(key, key, right=any(number in kind.upper() for number in _NUMBERS)))
-    return columns
-
-
-def _rows(columns: Sequence[Column], rows: Sequence[tuple[object, ...]]) -> Iterator[Row]:
-    keys = [column.key for column in columns]
-    return (dict(zip(keys, row, strict=True)) for row in rows)
