@@ -13,7 +13,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from analytics.warehouse import open_warehouse
-from tests.tui.process import command, environment, retrospan
+from tests.tui.process import command, cpu_seconds, environment, only_child, retrospan
 from tests.tui.test_process import on_terminal
 from tui.cli import main
 from tui.cli.exits import Exit
@@ -162,20 +162,12 @@ def test_ctrl_c_ends_a_query_at_once(made: Path, query: str) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while not (child := children.read_text().strip()):
+    while not (child := only_child(process.pid)):
         assert process.poll() is None
-    while not is_busy(child):
+    while cpu_seconds(child) < 1:  # More than it takes to start: the query runs.
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err.strip()) == (Exit.INTERRUPTED, "", "")
     with pytest.raises(ProcessLookupError):
-        os.kill(int(child), 0)
-
-
-def is_busy(pid: str) -> bool:
-    """Whether a process has used more time than it takes to start: its query runs."""
-    used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    ticks = int(used[11]) + int(used[12])
-    return ticks / os.sysconf("SC_CLK_TCK") > 1
+        os.kill(child, 0)

@@ -1,4 +1,4 @@
-"""`retrospan sql`: one question to the warehouse, read-only."""
+"""`retrospan sql`: questions to the warehouse, read-only; one, or one after the other."""
 
 from __future__ import annotations
 
@@ -85,6 +85,7 @@ def command(
 ) -> None:
     """Ask the warehouse with SQL: one SELECT, SHOW, DESCRIBE or EXPLAIN.
 
+    Without a query, on a terminal, a prompt takes one after the other, with history and completion.
     Nothing that a query says can change the warehouse, read files or use the network. Start with
     `SHOW ALL TABLES`.
     """
@@ -92,6 +93,13 @@ def command(
     text = _question(query, file)
     limits = QueryLimits(seconds=timeout, memory=memory, rows=limit or None)
     with GuardedReader(warehouse, limits) as reader:
+        if text is None:
+            if out is not None or shape.is_binary:
+                raise click.UsageError("the prompt writes to the terminal; give a query with this")
+            from tui.sql_prompt import run_prompt
+
+            run_prompt(reader, shape)
+            return
         with opened_output(out, shape):
             answer = reader.ask(text, as_arrow=shape.is_binary)
             write_answer(answer, shape)
@@ -99,7 +107,8 @@ def command(
             warn(f"there are more rows; only {limit:,} were fetched, see --limit")
 
 
-def _question(query: str | None, file: TextIO | None) -> str:
+def _question(query: str | None, file: TextIO | None) -> str | None:
+    """The query, or `None` where a person is there to type it."""
     if query is not None and file is not None:
         raise click.UsageError("give a query or a --file, not both")
     if query is not None:
@@ -108,4 +117,6 @@ def _question(query: str | None, file: TextIO | None) -> str:
         return file.read()
     if not sys.stdin.isatty():
         return sys.stdin.read()
+    if sys.stdout.isatty():
+        return None
     raise click.UsageError("give a query, a --file, or a query on stdin")
