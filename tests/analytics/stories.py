@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 
 from temporalio.api.common.v1 import ActivityType
@@ -108,6 +109,18 @@ def order() -> EventBuilder:
         result=payloads('"released"'),
         workflow_task_completed_event_id=last,
     )
+    return events
+
+
+def order_of_model(model: str) -> EventBuilder:
+    """`order` with another model asked for and answering."""
+    events = order()
+    for event in events.events:
+        for data in (
+            *event.activity_task_scheduled_event_attributes.input.payloads,
+            *event.activity_task_completed_event_attributes.result.payloads,
+        ):
+            data.data = re.sub(rb"gpt-4o-mini[\w-]*", model.encode(), data.data)
     return events
 
 
