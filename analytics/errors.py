@@ -4,6 +4,7 @@
 AnalyticsError
 ├── WarehouseError        the file cannot be used
 │   └── WarehouseBusy     another process has it; waiting or the spool helps
+├── PriceFileRefused      the user's price file is none; calls would be priced wrongly
 ├── ArchiveError          a raw history is missing or damaged
 ├── SpoolError            a spooled batch cannot be read
 ├── WorkerDied            a process that read files for an import ended early
@@ -20,6 +21,7 @@ from __future__ import annotations
 __all__ = [
     "AnalyticsError",
     "ArchiveError",
+    "PriceFileRefused",
     "QueryError",
     "QueryRefused",
     "QueryTimeout",
@@ -42,6 +44,10 @@ class WarehouseError(AnalyticsError):
 
 class WarehouseBusy(WarehouseError):
     """Another process, or another part of this one, has the warehouse open."""
+
+
+class PriceFileRefused(AnalyticsError):
+    """The price file of the user cannot be used, and nothing is priced without it."""
 
 
 class ArchiveError(AnalyticsError):

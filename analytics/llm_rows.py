@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from analytics.event_rows import key_columns, utc
 from analytics.failure_rows import step_id
 from replayer.model_calls import StepModelCall, model_call_of
-from tracer.genai.prices import SOURCE, cost_of, price_version
+from tracer.genai.prices import cost_of
 from tracer.genai.usage import ModelUsage
 from tracer.model import Run, Step
 
 if TYPE_CHECKING:
     from analytics.tables import Row
 
-__all__ = ["cost_columns", "history_call_rows", "usage_columns"]
+__all__ = ["cost_columns", "history_call_rows", "priced_columns", "usage_columns"]
 
 
 def history_call_rows(run: Run) -> list[Row]:
@@ -59,10 +59,11 @@ def usage_columns(usage: ModelUsage) -> dict[str, object]:
         "input_tokens": usage.input_tokens,
         "cache_read_tokens": usage.cache_read_tokens,
         "cache_write_tokens": usage.cache_write_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
         "output_tokens": usage.output_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
-        # A reason read from JSON text may have half a character in it, which no column can hold.
-        "finish_reason": usage.finish_reason.encode(errors="replace").decode() or None,
+        "finish_reason": _storable(usage.finish_reason),
+        "service_tier": _storable(usage.service_tier),
     }
 
 
@@ -71,6 +72,13 @@ def cost_columns(
 ) -> dict[str, object]:
     """The cost by token class, or NULLs and `unpriced`."""
     at = datetime.fromtimestamp(at_ns / 1e9, UTC) if at_ns and utc(at_ns) else None
+    return priced_columns(usage, provider, models, at)
+
+
+def priced_columns(
+    usage: ModelUsage, provider: str, models: tuple[str, ...], at: datetime | None
+) -> dict[str, object]:
+    """The same for a time that is known as such."""
     cost = cost_of(usage, provider, models, at)
     return {
         "input_cost_usd": cost.input_usd if cost else None,
@@ -78,7 +86,12 @@ def cost_columns(
         "cache_write_cost_usd": cost.cache_write_usd if cost else None,
         "output_cost_usd": cost.output_usd if cost else None,
         "cost_usd": cost.total_usd if cost else None,
-        "price_source": SOURCE if cost else "unpriced",
-        "price_version": price_version() if cost else None,
+        "price_source": cost.source if cost else "unpriced",
+        "price_version": cost.version if cost else None,
         "price_model": cost.model if cost else None,
     }
+
+
+def _storable(text: str) -> str | None:
+    # What is read from JSON text may have half a character in it, which no column can hold.
+    return text.encode(errors="replace").decode() or None

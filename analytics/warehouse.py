@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
 
-from analytics.errors import WarehouseBusy, WarehouseError
+from analytics.errors import PriceFileRefused, WarehouseBusy, WarehouseError
 from analytics.migrations import migrate
 from analytics.settling import settle_pending
+from tracer.genai.prices import load_price_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,9 @@ def open_warehouse(
     Raises:
         WarehouseBusy: Another process, or another part of this one, has it open.
         WarehouseError: It is not a warehouse, is of a newer version, or cannot be read or made.
+        PriceFileRefused: The environment names a price file that is none.
     """
+    _check_price_file()
     path = Path(path).absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,6 +135,14 @@ def open_warehouse(
             if time.monotonic() >= deadline:
                 raise
             time.sleep(_RETRY_SECONDS)
+
+
+def _check_price_file() -> None:
+    """Whoever writes prices calls; without the file they would get other prices than was asked."""
+    try:
+        load_price_file()
+    except ValueError as error:
+        raise PriceFileRefused(str(error)) from error
 
 
 def _open_once(path: Path, home: Path | None) -> Warehouse:

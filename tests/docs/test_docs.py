@@ -14,6 +14,7 @@ import pytest
 
 from analytics.query import run_query
 from tests.tracer.robust_workflows import Small
+from tracer.genai.price_file import parse_prices
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -85,6 +86,13 @@ def test_sql_answers(folder: Path) -> None:
     assert queries
     for query in queries:
         assert run_query(warehouse, query).rows, query
+
+
+def test_price_files_are_read() -> None:
+    files = [text for _, text in blocks("toml") if "[[price]]" in text]
+    assert files
+    for text in files:
+        assert parse_prices(text, "docs").entries
 
 
 def test_targets_that_are_shown_exist() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from genai_prices import Usage, calc_price
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,3 +155,100 @@ def test_what_a_warehouse_reads_with_is_light(module: str) -> None:
     ).stdout
     loaded = {name.partition(".")[0] for name in output.split()}
     assert loaded.isdisjoint({"opentelemetry", "temporalio", "genai_prices", "pydantic"})
+
+
+_ORACLE = [
+    ("openai", "gpt-4o", "", {}),
+    ("openai", "gpt-4o", "batch", {"processing": "batch"}),
+    ("openai", "gpt-4.1", "priority", {"service_tier": "priority"}),
+    ("openai", "o3", "flex", {"service_tier": "flex"}),
+    ("anthropic", "claude-sonnet-4-5", "", {}),
+    ("anthropic", "claude-sonnet-4-5", "batch", {"processing": "batch"}),
+    ("google", "gemini-2.5-pro", "", {}),
+    ("google", "gemini-2.5-pro", "batch", {"processing": "batch"}),
+    ("mistral", "mistral-small-latest", "batch", {"processing": "batch"}),
+    ("perplexity", "sonar-deep-research", "", {}),
+]
+
+
+@pytest.mark.parametrize(("provider", "model", "tier", "context"), _ORACLE)
+@given(
+    fresh=st.integers(0, MILLION),
+    read=st.integers(0, MILLION),
+    visible=st.integers(0, MILLION),
+    reasoning=st.integers(0, MILLION),
+)
+def test_the_list_itself_comes_to_the_same_sum(
+    provider: str,
+    model: str,
+    tier: str,
+    context: dict[str, str],
+    fresh: int,
+    read: int,
+    visible: int,
+    reasoning: int,
+) -> None:
+    counts = {
+        "input_tokens": fresh + read,
+        "output_tokens": visible + reasoning,
+        "cache_read_tokens": read,
+        "output_reasoning_tokens": reasoning,
+    }
+    oracle = calc_price(
+        Usage(**{name: n for name, n in counts.items() if n}),
+        model,
+        provider_id=provider,
+        genai_request_timestamp=DAY,
+        price_context=context,
+    )
+    used = ModelUsage(
+        input_tokens=fresh + read,
+        output_tokens=visible + reasoning,
+        cache_read_tokens=read,
+        reasoning_tokens=reasoning,
+        service_tier=tier,
+    )
+    cost = cost_of(used, provider, (model,), DAY)
+    assert cost is not None
+    assert abs(cost.total_usd - oracle.total_price) <= Decimal("2e-9")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "used", "usd"),
+    [
+        # By hand, from the providers' price pages: tokens in millions times dollars.
+        ("openai", "gpt-4o", ModelUsage(input_tokens=MILLION, service_tier="batch"), "1.25"),
+        ("openai", "gpt-4o", ModelUsage(output_tokens=MILLION, service_tier="batch"), "5"),
+        ("google", "gemini-2.5-pro", ModelUsage(input_tokens=200_000), "0.25"),
+        ("google", "gemini-2.5-pro", ModelUsage(input_tokens=300_000), "0.75"),
+        (
+            "anthropic",
+            "claude-sonnet-4-5",
+            ModelUsage(
+                input_tokens=100_000, cache_write_tokens=100_000, cache_write_1h_tokens=40_000
+            ),
+            "0.465",  # 60,000 at $3.75 and 40,000 at $6
+        ),
+        (
+            "perplexity",
+            "sonar-deep-research",
+            ModelUsage(input_tokens=0, output_tokens=MILLION, reasoning_tokens=400_000),
+            "6",  # 600,000 at $8 and 400,000 at $3
+        ),
+    ],
+)
+def test_known_answers(provider: str, model: str, used: ModelUsage, usd: str) -> None:
+    cost = cost_of(used, provider, (model,), DAY)
+    assert cost is not None
+    assert cost.total_usd == Decimal(usd)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "tier"),
+    [("openai", "gpt-4o", "no-such-tier"), ("anthropic", "claude-sonnet-4-5", "priority")],
+)
+def test_a_tier_without_a_price_is_not_billed_as_the_standard_one(
+    provider: str, model: str, tier: str
+) -> None:
+    used = ModelUsage(input_tokens=MILLION, service_tier=tier)
+    assert cost_of(used, provider, (model,), DAY) is None

@@ -153,3 +153,29 @@ def test_what_is_no_time(text: str, warehouse: Path, capsys: Captured) -> None:
 )
 def test_only_everything_is_a_hundred_percent(value: float | None, text: str) -> None:
     assert share(value) == text
+
+
+def test_a_price_file_counts_for_what_is_stored(tmp_path: Path, capsys: Captured) -> None:
+    path, prices = tmp_path / "w.duckdb", tmp_path / "prices.toml"
+    with open_warehouse(path) as opened:
+        ingest(opened, [history_of(order_of_model("our-own-model"))])
+    prices.write_text('[[price]]\nmodel = "our-own-*"\ninput = 10\noutput = 100\n')
+    code, out, err = run(capsys, path, f"cost --by price --prices {shlex.quote(str(prices))}")
+    assert code == Exit.OK
+    assert "1 call priced anew" in err
+    assert out.splitlines()[1].split()[0] == "price-file"
+    assert "$0.02 in all" in err or "$0.0200 in all" in err
+    _, _, err = run(capsys, path, "cost --reprice")
+    assert "1 call priced anew" in err
+    assert "without a price: our-own-model (1 call)" in err
+
+
+def test_a_broken_price_file_changes_nothing(tmp_path: Path, capsys: Captured) -> None:
+    path, prices = tmp_path / "w.duckdb", tmp_path / "prices.toml"
+    open_warehouse(path).close()
+    prices.write_text("[[price]]\nmodel = 3\n")
+    code, out, err = run(capsys, path, f"cost --prices {shlex.quote(str(prices))}")
+    assert (code, out, err.count("\n")) == (Exit.REFUSED, "", 1)
+    assert "price 1: model is 3; expected text" in err or "has no price" in err
+    code, _, err = run(capsys, tmp_path / "none.duckdb", "cost --reprice")
+    assert (code, err.count("\n")) == (Exit.UNREACHABLE, 1)

@@ -37,11 +37,16 @@ def price_attributes(costs: Sequence[prices.Cost | None]) -> dict[str, Attribute
         return {}
     told: dict[str, AttributeValue] = {
         GenAI.COST.value: float(sum(cost.total_usd for cost in known)),
-        A.PRICE_SOURCE.value: prices.SOURCE,
-        A.PRICE_VERSION.value: prices.price_version() or "",
     }
-    models = {cost.model for cost in known}
-    return told | ({A.PRICE_MODEL.value: models.pop()} if len(models) == 1 else {})
+    for key, values in (
+        (A.PRICE_SOURCE, {cost.source for cost in known}),
+        (A.PRICE_VERSION, {cost.version for cost in known}),
+        (A.PRICE_MODEL, {cost.model for cost in known}),
+    ):
+        # Several calls can have several.
+        if len(values) == 1:
+            told[key.value] = values.pop()
+    return told
 
 
 def measure_tokens(

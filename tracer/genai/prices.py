@@ -1,25 +1,49 @@
 """What a model call cost, in US dollars, at the price of its day.
 
-Prices come from the `genai-prices` list that is installed; nothing is fetched. A call whose model,
-provider or usage is not known has no price: `None`, never 0, because a zero would vanish in a sum.
-Without the package (`pip install retrospan[cost]`) no call has one.
+Prices come from the user's price file, which `RETROSPAN_PRICES` names (`tracer.genai.price_file`),
+else from the `genai-prices` list that is installed; nothing is fetched. A call whose model,
+provider, service tier or usage is not known has no price: `None`, never 0, because a zero would
+vanish in a sum. Without the package (`pip install retrospan[cost]`) only what the file names has
+one.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tracer.genai.usage import ModelUsage
 
-__all__ = ["SOURCE", "Cost", "cost_of", "preload", "price_version"]
+if TYPE_CHECKING:
+    from tracer.genai.price_file import PriceFile
+
+__all__ = [
+    "FILE_SOURCE",
+    "PRICES_VARIABLE",
+    "SOURCE",
+    "Cost",
+    "cost_of",
+    "load_price_file",
+    "preload",
+    "price_version",
+]
 
 SOURCE: Final = "genai-prices"
-"""Where prices come from, as spans and tables name it."""
+"""Where most prices come from, as spans and tables name it."""
+
+FILE_SOURCE: Final = "price-file"
+"""The same, for those of the user's file."""
+
+PRICES_VARIABLE: Final = "RETROSPAN_PRICES"
+"""Names the user's price file in the environment, so that every process finds it."""
+
+_log = logging.getLogger(__name__)
 
 _PROVIDERS: Final = {
     "x_ai": "x-ai",
@@ -27,6 +51,13 @@ _PROVIDERS: Final = {
     "azure.ai.inference": "azure",
 }
 """OpenTelemetry's names for providers that the price list does not resolve by itself."""
+
+_CONTEXTS: Final[dict[str, dict[str, str]]] = {
+    "batch": {"processing": "batch"},
+    # OpenAI calls it a service tier, Anthropic a speed.
+    "fast": {"service_tier": "fast", "speed": "fast"},
+}
+"""How the price list names service tiers, where it names them otherwise."""
 
 _NANO_DOLLAR: Final = Decimal("1e-9")
 _MILLION: Final = 1_000_000
@@ -42,7 +73,10 @@ class Cost:
     cache_write_usd: Decimal
     output_usd: Decimal
     model: str
-    """`provider/model` of the price list."""
+    """`provider/model` of the price list or file; there, `*` for any provider."""
+    source: str = SOURCE
+    version: str = ""
+    """Of the price list, or the beginning of the file's SHA-256."""
 
     @property
     def total_usd(self) -> Decimal:
@@ -76,12 +110,54 @@ def cost_of(
         models: Names of the model, best first: the one that answered, the one asked for.
         at: When the call was made; the price is that of this day.
     """
-    if at is None or not usage.is_reported or _price_list() is None:
+    if at is None or not usage.is_reported:
         return None
+    own_prices = _price_file(os.environ.get(PRICES_VARIABLE))
     for model in models:
-        if model and (cost := _cost(usage, provider, model, at)):
+        if not model:
+            continue
+        if own_prices and (cost := _cost_by_file(own_prices, usage, provider, model, at)):
+            return cost
+        if _price_list() is not None and (cost := _cost(usage, provider, model, at)):
             return cost
     return None
+
+
+def load_price_file() -> PriceFile | None:
+    """The user's price file, if the environment names one; calls are priced by what it says now.
+
+    Raises:
+        PriceFileError: It cannot be read, or is not one.
+    """
+    _price_file.cache_clear()
+    path = os.environ.get(PRICES_VARIABLE)
+    if not path:
+        return None
+    from tracer.genai.price_file import read_prices
+
+    return read_prices(path)
+
+
+@cache
+def _price_file(path: str | None) -> PriceFile | None:
+    """The same for whoever must not fail: a worker goes on without it, and says so once."""
+    try:
+        return load_price_file() if path else None
+    except ValueError as error:
+        _log.warning("model calls are priced without the price file: %s", error)
+        return None
+
+
+def _cost_by_file(
+    file: PriceFile, usage: ModelUsage, provider: str, model: str, at: datetime
+) -> Cost | None:
+    total = usage.input_tokens or 0
+    entry = file.find(provider, model, usage.service_tier, at, total)
+    parts = entry.parts(usage) if entry else None
+    if entry is None or parts is None:
+        return None
+    fresh, read, write, output = map(_rounded, parts)
+    return Cost(fresh, read, write, output, entry.name, FILE_SOURCE, file.version)
 
 
 @cache
@@ -100,30 +176,53 @@ def _cost(usage: ModelUsage, provider: str, model: str, at: datetime) -> Cost | 
     found = _look_up(_PROVIDERS.get(provider, provider), model)
     if found is None:
         return None
-    price = found[1].get_prices(at.replace(tzinfo=at.tzinfo or UTC))
-    if not _has_prices_for(usage, price):
+    price = _price_in_tier(found[1], usage.service_tier, at.replace(tzinfo=at.tzinfo or UTC))
+    if price is None or not _has_prices_for(usage, price):
         return None
+    parts = _priced_parts(usage, price)
+    if parts is None:
+        return None
+    return Cost(*parts, model=f"{found[0].id}/{found[1].id}", version=price_version() or "")
+
+
+def _price_in_tier(model: Any, tier: str, at: datetime) -> Any:
+    """The prices of a model at a time, `None` if the list does not know this service tier of it."""
+    if not tier:
+        return model.get_prices(at)
+    context = _CONTEXTS.get(tier, {"service_tier": tier})
+    for variant in model.price_variants or ():
+        is_active = variant.constraint is None or variant.constraint.active(at)
+        if is_active and variant.when and variant.when.items() <= context.items():
+            return model.get_prices(at, context)
+    # The standard price is not that of this call: it can be off by a factor of two.
+    return None
+
+
+def _priced_parts(
+    usage: ModelUsage, price: Any
+) -> tuple[Decimal, Decimal, Decimal, Decimal] | None:
+    """Input outside any cache, cache read, cache write, output; `None` if they cannot be."""
     counts = {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cache_read_tokens": usage.cache_read_tokens,
         "cache_write_tokens": usage.cache_write_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+        "output_reasoning_tokens": usage.reasoning_tokens,
     }
+    told = {name: count for name, count in counts.items() if count}
     try:
-        calculated = price.calc_price(
-            _price_list().Usage(**{name: count for name, count in counts.items() if count})
-        )
-    except ValueError:  # More cached tokens than input tokens: nobody can tell what was billed.
+        calculated = price.calc_price(_price_list().Usage(**told))
+    except ValueError:  # More in a part than in the whole: nobody can tell what was billed.
         return None
     total_input = usage.input_tokens or 0
     read = _cached_usd(price.cache_read_mtok, price, usage.cache_read_tokens, total_input)
-    write = _cached_usd(price.cache_write_mtok, price, usage.cache_write_tokens, total_input)
-    return Cost(
-        input_usd=_rounded(calculated["input_price"]) - read - write,
-        cache_read_usd=read,
-        cache_write_usd=write,
-        output_usd=_rounded(calculated["output_price"]),
-        model=f"{found[0].id}/{found[1].id}",
+    write = _write_usd(usage, price, total_input)
+    return (
+        _rounded(calculated["input_price"]) - read - write,
+        read,
+        write,
+        _rounded(calculated["output_price"]),
     )
 
 
@@ -146,6 +245,16 @@ def _has_prices_for(usage: ModelUsage, price: Any) -> bool:
         (has_input or not needs_input)
         and (has_output or not needs_output)
         and (has_input or has_output)
+    )
+
+
+def _write_usd(usage: ModelUsage, price: Any, total_input: int) -> Decimal:
+    """Input written to a cache: with some models, keeping it for an hour has its own price."""
+    hour_price = getattr(price, "cache_write_1h_mtok", None)
+    hour = usage.cache_write_1h_tokens or 0 if hour_price is not None else 0
+    short = (usage.cache_write_tokens or 0) - hour
+    return _cached_usd(price.cache_write_mtok, price, short, total_input) + (
+        _cached_usd(hour_price, price, hour, total_input)
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final
 
-from tracer.genai.usage import ModelUsage, token_count
+from tracer.genai.usage import ModelUsage, service_tier, token_count
 from tracer.names import Attribute, GenAI
 
 __all__ = [
@@ -51,6 +51,14 @@ _DIALECTS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "response_model": (GenAI.RESPONSE_MODEL, "llm.response.model"),
     "response_id": (GenAI.RESPONSE_ID,),
+    "service_tier": (
+        "openai.response.service_tier",
+        "gen_ai.openai.response.service_tier",
+        "gen_ai.response.service_tier",
+        "openai.request.service_tier",
+        "gen_ai.openai.request.service_tier",
+        "gen_ai.request.service_tier",
+    ),
     "conversation_id": (GenAI.CONVERSATION_ID, "session.id"),
     "agent_name": (GenAI.AGENT_NAME, "agent.name"),
     "tool_name": (GenAI.TOOL_NAME, "tool.name", "traceloop.entity.name"),
@@ -156,6 +164,8 @@ class GenAICall:
     response_model: str = ""
     response_id: str = ""
     finish_reason: str = ""
+    service_tier: str = ""
+    """Empty for the standard one."""
     """Of the first choice."""
     input_tokens: int | None = None
     """All of them, cached ones included."""
@@ -200,6 +210,7 @@ class GenAICall:
             reasoning_tokens=self.reasoning_tokens,
             finish_reason=self.finish_reason,
             response_id=self.response_id,
+            service_tier=self.service_tier,
         )
 
 
@@ -213,6 +224,7 @@ def read_call(attributes: Attributes) -> GenAICall:
         request_model=_text(attributes, "request_model"),
         response_model=usage.model,
         response_id=usage.response_id,
+        service_tier=usage.service_tier,
         finish_reason=usage.finish_reason,
         input_tokens=usage.input_tokens,
         cache_read_tokens=usage.cache_read_tokens,
@@ -264,6 +276,7 @@ def _usage(attributes: Attributes) -> ModelUsage:
         reasoning_tokens=_count(attributes, "reasoning_tokens"),
         finish_reason=_finish_reason(attributes),
         response_id=_text(attributes, "response_id"),
+        service_tier=service_tier(_text(attributes, "service_tier")),
     ).balanced()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tracer.genai.reading import canonical_provider
-from tracer.genai.usage import ModelUsage, token_count
+from tracer.genai.usage import ModelUsage, service_tier, token_count
 
 __all__ = ["usage_in_chunk", "usage_in_result"]
 
@@ -62,6 +62,7 @@ def _chat_completion(result: object) -> ModelUsage:
         reasoning_tokens=reasoning,
         finish_reason=_text(choice, "finish_reason"),
         response_id=_text(result, "id"),
+        service_tier=service_tier(_get(result, "service_tier")),
     )
 
 
@@ -86,6 +87,7 @@ def _response(result: object) -> ModelUsage:
         reasoning_tokens=_count(usage, "output_tokens_details", "reasoning_tokens"),
         finish_reason=_text(result, "status"),
         response_id=_text(result, "id") or _text(result, "response_id"),
+        service_tier=service_tier(_get(result, "service_tier")),
     )
 
 
@@ -100,10 +102,13 @@ def _anthropic(result: object) -> ModelUsage:
         input_tokens=_beside(_count(usage, "input_tokens"), read, write),
         cache_read_tokens=read,
         cache_write_tokens=write,
+        cache_write_1h_tokens=_count(usage, "cache_creation", "ephemeral_1h_input_tokens"),
         output_tokens=_count(usage, "output_tokens"),
         reasoning_tokens=_count(usage, "output_tokens_details", "thinking_tokens"),
         finish_reason=stop_reason,
         response_id=_text(result, "id"),
+        service_tier=service_tier(_get(usage, "speed"))
+        or service_tier(_get(usage, "service_tier")),
     )
 
 

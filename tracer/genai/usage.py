@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-__all__ = ["MAX_TOKENS", "ModelUsage", "token_count"]
+__all__ = ["MAX_TOKENS", "ModelUsage", "service_tier", "token_count"]
 
 MAX_TOKENS: Final = 10**11
 """Above any real count; what a crafted number costs still fits into a column."""
@@ -28,11 +28,17 @@ class ModelUsage:
     """All of them, cached ones included; `None` if not reported."""
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
+    """All of them, for however long they are kept."""
     output_tokens: int | None = None
     """All of them, reasoning included; `None` if not reported."""
     reasoning_tokens: int | None = None
     finish_reason: str = ""
     response_id: str = ""
+    service_tier: str = ""
+    """`batch`, `flex`, `priority`, `fast`, …, each with prices of its own; empty for the standard
+    one and where it is not told."""
+    cache_write_1h_tokens: int | None = None
+    """Of those written to a cache, what is kept for an hour: some providers bill it higher."""
 
     @property
     def is_reported(self) -> bool:
@@ -62,6 +68,7 @@ class ModelUsage:
             input_tokens=_sum(self.input_tokens, other.input_tokens),
             cache_read_tokens=_sum(self.cache_read_tokens, other.cache_read_tokens),
             cache_write_tokens=_sum(self.cache_write_tokens, other.cache_write_tokens),
+            cache_write_1h_tokens=_sum(self.cache_write_1h_tokens, other.cache_write_1h_tokens),
             output_tokens=_sum(self.output_tokens, other.output_tokens),
             reasoning_tokens=_sum(self.reasoning_tokens, other.reasoning_tokens),
         )
@@ -72,6 +79,16 @@ def token_count(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value < MAX_TOKENS else None
+
+
+_STANDARD: Final = frozenset({"auto", "default", "standard", "standard_only", "on_demand"})
+_TIER_CHARACTERS: Final = 40
+
+
+def service_tier(value: object) -> str:
+    """A service tier that has prices of its own; empty for the standard one and for no tier."""
+    tier = value.strip().lower()[:_TIER_CHARACTERS] if isinstance(value, str) else ""
+    return "" if tier in _STANDARD else tier
 
 
 def _whole(total: int | None, *parts: int | None) -> int | None:

@@ -55,6 +55,7 @@ KNOWN = (
     Known("replayer.tape", "TapeError", Exit.REFUSED),
     Known("replayer.embedded", "TemporalStartError", Exit.UNREACHABLE),
     Known("analytics.errors", "QueryError", Exit.REFUSED),
+    Known("analytics.errors", "PriceFileRefused", Exit.REFUSED),
     Known("analytics.errors", "AnalyticsError", Exit.UNREACHABLE),
     Known("temporalio.service", "RPCError", Exit.UNREACHABLE),
 )

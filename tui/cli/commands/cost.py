@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
+from analytics.errors import WarehouseError
 from analytics.questions import COST_GROUPS, Scope, cost_by, cost_coverage, unpriced_models
+from analytics.warehouse import open_warehouse
+from tracer.genai.prices import PRICES_VARIABLE
 from tui import figures
 from tui.cli.diagnostics import say, warn
 from tui.cli.options import json_option, warehouse_option
@@ -39,16 +45,32 @@ _COLUMNS = (
 @by_option(COST_GROUPS, "type")
 @scope_options("calls")
 @click.option("--limit", type=click.IntRange(min=1), help="The dearest so many.")
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Price all stored calls anew, by this price file before the list. RETROSPAN_PRICES names"
+    " it for imports, too.",
+)
+@click.option("--reprice", is_flag=True, help="The same with RETROSPAN_PRICES or the list alone.")
 @warehouse_option()
 @json_option()
 def command(
-    by: tuple[str, ...], scope: Scope, limit: int | None, warehouse: Path, as_json: bool
+    by: tuple[str, ...],
+    scope: Scope,
+    limit: int | None,
+    prices: Path | None,
+    reprice: bool,
+    warehouse: Path,
+    as_json: bool,
 ) -> None:
     """Tell what model calls cost, the dearest first.
 
     Beside each cost stands the share of the calls whose price is known: the cost is that of these
     calls. A call that was refused and used nothing needs no price.
     """
+    if prices is not None or reprice:
+        _reprice(warehouse, prices)
     rows = cost_by(warehouse, by, scope)
     columns = (*(Column(name, name) for name in by), *_COLUMNS)
     shown = rows[:limit]
@@ -65,6 +87,30 @@ def command(
         say(f"the dearest run: {suggestion(warehouse, 'show', dearest)}")
 
 
+def _reprice(path: Path, prices: Path | None) -> None:
+    from analytics.repricing import reprice
+
+    if not path.exists():
+        raise WarehouseError(f"{path}: no such warehouse; `retrospan import` makes one")
+    with _priced_by(prices), open_warehouse(path) as warehouse:
+        changed = reprice(warehouse)
+    say(f"{figures.counted(changed, 'call')} priced anew")
+
+
+@contextmanager
+def _priced_by(prices: Path | None) -> Iterator[None]:
+    before = os.environ.get(PRICES_VARIABLE)
+    if prices is not None:
+        os.environ[PRICES_VARIABLE] = str(prices.absolute())
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[PRICES_VARIABLE] = before
+        elif prices is not None:
+            del os.environ[PRICES_VARIABLE]
+
+
 def _tell_coverage(warehouse: Path, scope: Scope) -> None:
     """The total, and beside it how much of it is known and what is missing."""
     total = cost_coverage(warehouse, scope)
@@ -77,7 +123,7 @@ def _tell_coverage(warehouse: Path, scope: Scope) -> None:
     more = ", …" if len(unpriced) > _MODELS_NAMED else ""
     warn(f"cost is not known of {total['n_billable'] - total['n_priced']:,} calls")
     if names:
-        say(f"without a price: {names}{more}")
+        say(f"without a price: {names}{more}; a price file can name one, see docs/prices.md")
 
 
 def _model(row: dict[str, Any]) -> str:
