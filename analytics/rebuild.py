@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 from analytics.archive import Archive
 from analytics.errors import ArchiveError, WarehouseBusy, WarehouseError
 from analytics.ingest import SETTLE_AT, apply_batch
-from analytics.settling import settle_pending
 from analytics.restore import restored
 from analytics.run_rows import DERIVED_TABLES
+from analytics.settling import settle_pending
 from analytics.staging import batches
 from analytics.tables import KEY_COLUMNS, insert, insert_arrow
 from analytics.warehouse import connect, open_warehouse
