@@ -132,7 +132,20 @@ def _related_runs(run: Run) -> dict[str, object]:
 
 
 def _values(payloads: Mapping[str, Any]) -> str:
-    return orjson.dumps({name: json_of(payloads[name]) for name in sorted(payloads)}).decode()
+    values = {name: json_of(payloads[name]) for name in sorted(payloads)}
+    try:
+        return orjson.dumps(values).decode()
+    except TypeError:
+        return orjson.dumps({name: _storable(value) for name, value in values.items()}).decode()
+
+
+def _storable(value: Any) -> Any:
+    """A value, or null if it cannot be written: JSON may have half a surrogate pair, UTF-8 not."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return None
+    return value
 
 
 def _bytes(payloads: Sequence[Any]) -> int:

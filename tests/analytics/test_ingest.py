@@ -11,13 +11,14 @@ import pytest
 from duckdb import DuckDBPyConnection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from temporalio.api.common.v1 import Memo
 
 from analytics.ingest import IngestReport, Item, ingest
 from analytics.tables import insert_arrow
 from analytics.warehouse import Warehouse, open_warehouse
 from replayer.history import HistoryError, Rejected, RunHistory
 from tests.analytics.stories import failed_order, history_of, order, stuck_order
-from tests.event_builder import EventBuilder
+from tests.event_builder import EventBuilder, payload
 
 _CLOCKS = {"ingested_at", "rejected_at", "found_at", "applied_at"}
 
@@ -180,3 +181,12 @@ def test_progress_tells_how_far_it_is(warehouse: Warehouse) -> None:
     report = ingest(warehouse, histories, told.append)
     assert [r.runs_new for r in told] == [500, 501]
     assert told[-1] == report
+
+
+def test_half_a_surrogate_pair_in_a_memo_is_null(warehouse: Warehouse) -> None:
+    events = order()
+    fields = {"bad": payload('"\\ud800"'), "good": payload("1")}
+    started = events.events[0].workflow_execution_started_event_attributes
+    started.memo.CopyFrom(Memo(fields=fields))
+    ingest(warehouse, [history_of(events)])
+    assert warehouse.rows("SELECT memo FROM core.runs") == [('{"bad":null,"good":1}',)]
