@@ -21,6 +21,7 @@ __all__ = [
     "TimeUnit",
     "axis",
     "bars",
+    "counts_axis",
     "label",
     "lanes_axis",
     "layout",
@@ -229,6 +230,11 @@ def marker(look: Look) -> dict[str, Any]:
             "fgcolor": "rgba(255,255,255,0.75)" if look.is_solid else look.colour,
         }
     return found
+
+
+def counts_axis(title: str, most: float, **more: Any) -> dict[str, Any]:
+    """An axis of whole numbers: a quarter of a failure means nothing."""
+    return axis(title, tickformat=",d", dtick=1, **more) if most <= 8 else axis(title, **more)
 
 
 def series_look(index: int, name: str) -> Look:

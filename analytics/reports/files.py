@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from errno import ENOENT
 from pathlib import Path
 
 __all__ = ["write_whole"]
@@ -13,8 +14,10 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write a file under its name when all of it is on disk, replacing what was there.
 
     Raises:
-        OSError: The folder cannot be written.
+        OSError: The folder is not there, or cannot be written.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(ENOENT, "no such folder", str(path.parent))
     mode = _mode_of(path)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
     try:

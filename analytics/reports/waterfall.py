@@ -35,7 +35,7 @@ _LANES: Final = 60
 _NAMES: Final = 40
 _MARKS: Final = 2_000
 """Messages that are drawn."""
-_PIXELS: Final = 1_200
+_PIXELS: Final = 600
 _LANE_HEIGHT: Final = 26
 _EXECUTING: Final = frozenset(
     {StepKind.ACTIVITY, StepKind.LOCAL_ACTIVITY, StepKind.NEXUS_OPERATION}
@@ -279,8 +279,8 @@ def _by_name(lanes: Sequence[_Lane], pixel: int) -> tuple[list[_Lane], str]:
     )
     if len(lanes) > shown:
         told += (
-            f" Left out: {len(lanes) - shown:,} of {len(groups) - len(merged):,} other names, "
-            "which took the least time."
+            f" Left out: {len(lanes) - shown:,} of them, with {len(groups) - len(merged):,} other "
+            "names, which took the least time."
         )
     return merged, told
 

@@ -68,6 +68,8 @@ class Column:
     """Align to the right, as figures are."""
     is_code: bool = False
     """Ids, hashes and source text."""
+    is_time: bool = False
+    """Points in time, which are not broken."""
     is_long: bool = False
     """Messages and other text that needs a line of its own on a narrow screen."""
 

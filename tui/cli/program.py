@@ -48,6 +48,7 @@ COMMANDS = {
     "failures": Entry("tui.cli.commands.failures", "Tell what fails, how often, and where."),
     "stuck": Entry("tui.cli.commands.stuck", "List open runs that do not get on."),
     "waits": Entry("tui.cli.commands.waits", "List what runs wait for; tell how long waits take."),
+    "report": Entry("tui.cli.commands.report", "Write a page about a run, or about all runs."),
     "sql": Entry("tui.cli.commands.sql", "Ask the warehouse with SQL, read-only."),
     "tui": Entry("tui.cli.commands.app", "Walk through runs in a full-screen app."),
     "doctor": Entry("tui.cli.commands.doctor", "Check this installation."),

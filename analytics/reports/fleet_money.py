@@ -1,0 +1,194 @@
+"""What the chosen runs cost, and what retries wasted: money beside how much of it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from analytics.figures import UNKNOWN, count, counted, money
+from analytics.reports.charts import DOLLARS, Look, axis, lanes_axis, layout, rows
+from analytics.reports.fleet_rows import Fleet
+from analytics.reports.fleet_time import over_time, seconds
+from analytics.reports.words import Chart, Column, Section, Table
+
+__all__ = ["cost_section", "retries_section", "share"]
+
+_SERIES: Final = 6
+_ROWS: Final = 50
+_BARS: Final = 15
+
+
+def share(part: float | None) -> str:
+    """A share of what was known, as per cent."""
+    return UNKNOWN if part is None else f"{part:.0%}"
+
+
+def cost_section(fleet: Fleet) -> Section:
+    """Cost over time, by model and by workflow type, each with its coverage."""
+    title = "Cost"
+    models = fleet.rows(_MODELS)
+    if not models:
+        empty = (
+            "No model call is known. Calls are known from GenAI spans (`retrospan collect`), or "
+            "from results that tell their usage."
+        )
+        return Section("cost", title, empty=empty)
+    lead = (
+        "Model calls at the price of their day. “Priced” is the share of calls whose price is "
+        "known: what has no price is in no sum, and is not free."
+    )
+    by_model = Table(
+        (
+            Column("model"),
+            Column("calls", right=True),
+            Column("errors", right=True),
+            Column("input tokens", right=True),
+            Column("cached", right=True),
+            Column("output tokens", right=True),
+            Column("cost", right=True),
+            Column("priced", right=True),
+        ),
+        [
+            (model or "(not told)", *map(count, figures), _usd(usd), share(known))
+            for model, *figures, usd, known in models[:_ROWS]
+        ],
+        "By model",
+        len(models),
+        "the dearest",
+    )
+    types = fleet.rows(_TYPES)
+    by_type = Table(
+        (
+            Column("workflow type"),
+            Column("runs", right=True),
+            Column("calls", right=True),
+            Column("cost", right=True),
+            Column("per run", right=True),
+            Column("per completed run", right=True),
+            Column("on runs that failed", right=True),
+            Column("priced", right=True),
+        ),
+        [
+            (name or "(no type)", count(runs), count(calls), *map(_usd, usd), share(known))
+            for name, runs, calls, *usd, known in types[:_ROWS]
+        ],
+        "By workflow type",
+        len(types),
+        "the dearest",
+    )
+    charts = _cost_over_time(fleet)
+    return Section("cost", title, lead, charts, [by_type, by_model])
+
+
+def _cost_over_time(fleet: Fleet) -> list[Chart]:
+    if fleet.buckets is None:
+        return []
+    found = fleet.rows(_MODEL_COST, [fleet.buckets.step])
+    if not found:
+        return []
+    told = "Cost over time by model, in US dollars."
+    return [
+        over_time(
+            "cost", found, fleet.buckets, axis("US dollars", **DOLLARS), told, money, most=_SERIES
+        )
+    ]
+
+
+def _usd(value: Any) -> str:
+    return money(None if value is None else float(value))
+
+
+def retries_section(fleet: Fleet) -> Section:
+    """What trying again cost, step by step."""
+    title = "Retry waste"
+    found = fleet.rows(_RETRIES)
+    if not found:
+        return Section("retries", title, empty="No step was tried more than once.")
+    table = Table(
+        (
+            Column("step"),
+            Column("workflow type"),
+            Column("steps retried", right=True),
+            Column("failed attempts", right=True),
+            Column("time wasted", right=True),
+            Column("cost wasted", right=True),
+            Column("watched", right=True),
+            Column("mostly after", is_long=True),
+        ),
+        [_retry(row) for row in found[:_ROWS]],
+        total=len(found),
+        which="the worst",
+    )
+    lead = (
+        "Time and money of attempts that failed. Where spans watched every attempt it is exact "
+        "(“watched”); elsewhere it is at most the time before the last attempt, and the cost is "
+        "unknown."
+    )
+    timed = [row for row in found if row[4]][:_BARS]
+    return Section("retries", title, lead, [_waste(timed)] if timed else [], [table])
+
+
+def _waste(found: Sequence[tuple[Any, ...]]) -> Chart:
+    names, values = [row[0] for row in found], [row[4] for row in found]
+    texts = [f"{seconds(row[4])} in {counted(row[3], 'failed attempt')}" for row in found]
+    return Chart(
+        "retries",
+        [rows(names, values, texts, Look("time wasted", "#d08a1f", ""))],
+        layout(
+            86 + 26 * len(names),
+            xaxis=axis("seconds wasted", range=[0, 1.5 * max(values)]),
+            yaxis=lanes_axis(names),
+            meta={"outside": True},
+        ),
+        "Time that failed attempts wasted, by step.",
+    )
+
+
+def _retry(row: Sequence[Any]) -> Sequence[str]:
+    name, kind, steps, failed, wasted, usd, exact, after = row
+    return (
+        name,
+        kind or "",
+        count(steps),
+        count(failed),
+        seconds(wasted),
+        _usd(usd),
+        f"{exact:,} of {steps:,}",
+        after or "",
+    )
+
+
+_MODELS: Final = """
+SELECT c.model, count(*), count(*) FILTER (c.error_type IS NOT NULL), sum(c.input_tokens)::BIGINT,
+       sum(c.cache_read_tokens)::BIGINT, sum(c.output_tokens)::BIGINT, sum(c.cost_usd) AS usd,
+       ref.share(count(c.cost_usd), count(*) FILTER (c.is_billable))
+FROM mart.llm_calls c SEMI JOIN chosen USING (workflow_id, run_id)
+GROUP BY c.model ORDER BY usd DESC NULLS LAST, count(*) DESC, c.model
+"""
+_TYPES: Final = """
+SELECT workflow_type, count(*), sum(n_calls)::BIGINT, sum(usd) AS total, avg(usd),
+       avg(usd) FILTER (status = 'COMPLETED'),
+       sum(usd) FILTER (status IN ('FAILED', 'TIMED_OUT', 'TERMINATED')),
+       ref.share(sum(n_priced), sum(n_billable))
+FROM (
+    SELECT r.workflow_type, r.status, count(c.run_id) AS n_calls, sum(c.cost_usd) AS usd,
+           count(c.cost_usd) AS n_priced, count(*) FILTER (c.is_billable) AS n_billable
+    FROM chosen r LEFT JOIN mart.llm_calls c USING (workflow_id, run_id)
+    GROUP BY r.namespace, r.workflow_id, r.run_id, r.workflow_type, r.status
+)
+GROUP BY workflow_type ORDER BY total DESC NULLS LAST, workflow_type
+"""
+_MODEL_COST: Final = """
+SELECT time_bucket(?, r.started_at) AS bucket, coalesce(c.model, '(not told)'),
+       sum(c.cost_usd)::DOUBLE
+FROM mart.llm_calls c JOIN chosen r USING (workflow_id, run_id)
+WHERE r.started_at IS NOT NULL AND c.cost_usd IS NOT NULL
+GROUP BY ALL ORDER BY bucket
+"""
+_RETRIES: Final = """
+SELECT t.name, t.workflow_type, count(*), sum(t.n_failed_attempts)::BIGINT,
+       sum(t.wasted_s) AS wasted, sum(t.wasted_usd), count(*) FILTER (t.attempts_are_exact),
+       mode(t.failure_type || coalesce(': ' || t.failure_message, ''))
+FROM mart.retries t SEMI JOIN chosen USING (namespace, workflow_id, run_id)
+GROUP BY t.name, t.workflow_type ORDER BY wasted DESC NULLS LAST, count(*) DESC, t.name
+"""

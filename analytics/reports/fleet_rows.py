@@ -1,0 +1,141 @@
+"""What a fleet report asks a warehouse: views over the runs that were chosen, and nothing else.
+
+The chosen runs are a temporary table, `chosen`, in the reader's own memory. Every question joins
+it, so that all parts of a report tell of the same runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from analytics.query import QueryLimits, open_reader
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["Buckets", "Fleet", "Scope", "open_fleet"]
+
+_MOST_BUCKETS: Final = 48
+_STEPS: Final = (
+    timedelta(seconds=1),
+    timedelta(seconds=10),
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=15),
+    timedelta(hours=1),
+    timedelta(hours=6),
+    timedelta(days=1),
+    timedelta(days=7),
+    timedelta(days=28),
+    timedelta(days=364),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which runs a report is about; what is `None` does not matter."""
+
+    since: datetime | None = None
+    """Started then or later; UTC, without time zone."""
+    until: datetime | None = None
+    """Started before; UTC, without time zone."""
+    workflow_type: str | None = None
+    tenant: str | None = None
+    """As spans tell it, or the namespace where they do not."""
+    namespace: str | None = None
+
+    def told(self) -> str:
+        """The choice in words."""
+        parts = [
+            f"type {self.workflow_type}" if self.workflow_type is not None else "",
+            f"tenant {self.tenant}" if self.tenant is not None else "",
+            f"namespace {self.namespace}" if self.namespace is not None else "",
+            f"started since {self.since:%Y-%m-%d %H:%M}" if self.since is not None else "",
+            f"started before {self.until:%Y-%m-%d %H:%M}" if self.until is not None else "",
+        ]
+        return ", ".join(filter(None, parts)) or "all runs"
+
+
+class Buckets(NamedTuple):
+    """How time is cut on axes."""
+
+    step: timedelta
+    first: datetime
+    last: datetime
+    """The start of the last bucket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The runs that were chosen, ready to be asked about."""
+
+    connection: DuckDBPyConnection
+    scope: Scope
+    n_runs: int
+    buckets: Buckets | None
+    """`None` where no run that was chosen has a start."""
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The answer to a question about `chosen`."""
+        return self.connection.execute(sql, list(values)).fetchall()
+
+    def row(self, sql: str) -> tuple[Any, ...]:
+        """The answer to a question that has exactly one row."""
+        return self.rows(sql)[0]
+
+
+@contextmanager
+def open_fleet(warehouse: Path | str, scope: Scope) -> Iterator[Fleet]:
+    """Choose runs of a warehouse; they can be asked about inside the block.
+
+    Raises:
+        WarehouseError: There is nothing to read.
+    """
+    connection = open_reader(warehouse, QueryLimits(rows=None))
+    try:
+        tests = [
+            ("r.started_at >= ?", scope.since),
+            ("r.started_at < ?", scope.until),
+            ("r.workflow_type = ?", scope.workflow_type),
+            (_TENANT, scope.tenant),
+            ("r.namespace = ?", scope.namespace),
+        ]
+        kept = [(sql, value) for sql, value in tests if value is not None]
+        where = " AND ".join(sql for sql, _ in kept) or "true"
+        connection.execute(f"{_CHOSEN} WHERE {where}", [value for _, value in kept])
+        n_runs, first, last = connection.execute(_SPAN).fetchall()[0]
+        yield Fleet(connection, scope, n_runs, _buckets(first, last))
+    finally:
+        connection.close()
+
+
+def _buckets(first: datetime | None, last: datetime | None) -> Buckets | None:
+    if first is None or last is None:
+        return None
+    wide = (last - first) / _MOST_BUCKETS
+    step = next((step for step in _STEPS if step >= wide), _STEPS[-1])
+    return Buckets(step, _floor(first, step), _floor(last, step))
+
+
+def _floor(moment: datetime, step: timedelta) -> datetime:
+    origin = datetime(2000, 1, 3)  # noqa: DTZ001 - a Monday; the warehouse's times are bare UTC
+    return origin + (moment - origin) // step * step
+
+
+_CHOSEN: Final = """
+CREATE TEMP TABLE chosen AS
+SELECT r.namespace, r.workflow_id, r.run_id, r.workflow_type, r.status, r.is_stuck, r.started_at,
+       r.duration_s, r.n_events, r.history_bytes
+FROM core.runs r
+"""
+_SPAN: Final = "SELECT count(*), min(started_at), max(started_at) FROM chosen"
+_TENANT: Final = """
+coalesce((SELECT max(s.span_attributes ->> '$."retrospan.tenant"') FROM core.spans s
+          WHERE s.workflow_id = r.workflow_id AND s.run_id = r.run_id
+            AND s.span_kind IN ('run', 'workflow')), r.namespace) = ?
+"""
