@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 from textual.pilot import Pilot
 
-from analytics.runs import find_runs
+from analytics.reports import facts_in, html_of, run_report, screenshot
+from analytics.runs import find_runs, load_history
+from tracer.model import run_from_events
 from tui.app import RetrospanApp
 from tui.sources import WarehouseRuns
 
@@ -38,6 +41,17 @@ async def take(warehouse: Path) -> None:
         _save(app, "run.svg", f"retrospan tui {_RUN}")
 
 
+def take_report(warehouse: Path) -> None:
+    """Write `report.png`, with the Chromium that is installed."""
+    [summary] = find_runs(warehouse, _RUN)
+    history = load_history(warehouse, summary.key)
+    run = run_from_events(history.key, history.events)
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        page.write_text(html_of(run_report(facts_in(warehouse, run, "")), ""), encoding="utf-8")
+        screenshot(page, _IMAGES / "report.png")
+
+
 async def _settled(pilot: Pilot[None]) -> None:
     await pilot.app.workers.wait_for_complete()
     await pilot.pause()
@@ -54,3 +68,4 @@ def _save(app: RetrospanApp, name: str, title: str) -> None:
 
 if __name__ == "__main__":
     asyncio.run(take(Path(sys.argv[1])))
+    take_report(Path(sys.argv[1]))

@@ -75,7 +75,7 @@ def test_commands_work_as_shown(folder: Path) -> None:
         # A comparison that works finds a difference.
         expected = {0, 1} if line.startswith("retrospan diff") else {0}
         assert done.returncode in expected, f"{line}\n{done.stderr}"
-        assert done.stdout or "import" in line or "--html" in line, line
+        assert done.stdout or "import" in line or "--html" in line or "--out" in line, line
 
 
 @pytest.mark.slow
