@@ -209,7 +209,6 @@ def _bars(look: Look, chosen: Sequence[Bar], unit: TimeUnit) -> dict[str, Any]:
         "textposition": "inside",
         "textangle": 0,
         "insidetextanchor": "start",
-        "constraintext": "none",
         "cliponaxis": True,
         "hovertext": [plotly_text(bar.text, limit=600, multiline=True) for bar in chosen],
         "hoverinfo": "text",

@@ -24,6 +24,7 @@ from tracer.limits import DEFAULT_LIMITS
 __all__ = ["failures_section", "limits_section", "stuck_section"]
 
 _ROWS: Final = 50
+_NEAREST_ROWS: Final = 15
 _BARS: Final = 15
 _MESSAGE: Final = 300
 _RUN_ID: Final = 13
@@ -40,7 +41,7 @@ def failures_section(fleet: Fleet) -> Section:
         (
             Column("failure"),
             Column("message of the last", is_long=True),
-            Column("where"),
+            Column("where", is_long=True),
             Column("times", right=True),
             Column("runs", right=True),
             Column("first seen", is_time=True),
@@ -162,7 +163,7 @@ def limits_section(fleet: Fleet) -> Section:
         ),
         [
             (run, type_ or "", f"{fullest:.1%}", count(n), size(n_bytes), size(payload), seconds(s))
-            for run, type_, fullest, n, n_bytes, payload, s in found[:_ROWS]
+            for run, type_, fullest, n, n_bytes, payload, s in found
         ],
         "Nearest to a limit",
         fleet.n_runs,
@@ -172,7 +173,8 @@ def limits_section(fleet: Fleet) -> Section:
         f"A run that grows past {limits.history_events:,} events or "
         f"{size(limits.history_bytes)} of history is ended by the server; a payload past "
         f"{size(limits.payload_bytes)}, or {limits.activation_seconds:g} s of workflow code "
-        f"without a yield, fails its workflow task. From {limits.near:.0%} on it is time to act."
+        "without a yield, fails its workflow task (a history times the whole task, which takes "
+        f"longer than its code). From {limits.near:.0%} on it is time to act."
     )
     charts = []
     if fleet.buckets is not None:
@@ -271,7 +273,7 @@ SELECT workflow_id, workflow_type,
        greatest(n_events / ?, coalesce(history_bytes, 0) / ?, coalesce(largest, 0) / ?,
                 coalesce(slowest, 0) / ?) AS fullest,
        n_events, history_bytes, largest, slowest
-FROM ({_USED}) ORDER BY fullest DESC, workflow_id LIMIT {_ROWS}
+FROM ({_USED}) ORDER BY fullest DESC, workflow_id LIMIT {_NEAREST_ROWS}
 """
 _USAGE: Final = f"""
 SELECT time_bucket(?, started_at) AS bucket, max(n_events) / ?, max(history_bytes) / ?,

@@ -98,7 +98,7 @@ async def test_charts_fit_paper_and_folded_text_is_unfolded(tmp_path: Path) -> N
             "rgb(255, 255, 255)"
         )
         assert (
-            await opened.value("document.querySelector('.main-svg').viewBox.baseVal.width") == 700
+            await opened.value("document.querySelector('.main-svg').viewBox.baseVal.width") == 680
         )
         assert opened.problems == []
 

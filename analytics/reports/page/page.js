@@ -4,7 +4,7 @@
   const card = location.hash === "#card";
   if (card) root.classList.add("card");
   const holders = [...document.querySelectorAll(".chart")].filter((each) => !card || each.closest(".on-card"));
-  const NARROW = 560, PAPER = 700, SHORT = 16;
+  const NARROW = 560, PAPER = 680, SHORT = 16;
 
   const unpacked = async (text) => {
     const bytes = Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
@@ -44,7 +44,7 @@
   const draw = (holder, chart, width) => {
     if (widths.get(holder) === width || width < 50) return;
     widths.set(holder, width);
-    Plotly.react(holder, chart.data, layoutFor(chart.layout, width), { displayModeBar: false, scrollZoom: false });
+    Plotly.newPlot(holder, chart.data, layoutFor(chart.layout, width), { displayModeBar: false, scrollZoom: false });
     scalable(holder);
   };
 
