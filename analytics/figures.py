@@ -28,6 +28,11 @@ def duration(nanoseconds: int | None) -> str:
     return _pair(round(seconds))
 
 
+def seconds(value: float | None) -> str:
+    """A span of time in seconds, as a warehouse tells it."""
+    return duration(None if value is None else round(value * _SECOND))
+
+
 def _below_a_second(nanoseconds: int) -> str:
     if nanoseconds == 0:
         return "0s"

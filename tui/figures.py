@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from analytics.figures import UNKNOWN, count, counted, duration, iso, moment, money, size
+from analytics.figures import UNKNOWN, count, counted, duration, iso, moment, money, seconds, size
 
-__all__ = ["UNKNOWN", "count", "counted", "duration", "iso", "moment", "money", "size"]
+__all__ = ["UNKNOWN", "count", "counted", "duration", "iso", "moment", "money", "seconds", "size"]

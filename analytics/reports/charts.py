@@ -16,6 +16,7 @@ from analytics.text import safe_text
 __all__ = [
     "DOLLARS",
     "LOOKS",
+    "TIME_PARTS",
     "Bar",
     "Look",
     "TimeUnit",
@@ -80,6 +81,22 @@ LOOKS: Final[Mapping[str, Look]] = {
     "instant": Look("message sent", "#5d8a94", ""),
 }
 """Of the bars of a run, in the order of the legend."""
+
+
+TIME_PARTS: Final[Mapping[str, Look]] = {
+    "activity": Look("activities at work", "#3a7ebf", ""),
+    "child": Look("child workflows", "#4f9d69", ""),
+    "failed_attempt": Look("failed attempts", "#c94f4f", "x", True),
+    "backoff": Look("backoff between attempts", "#d08a1f", "/"),
+    "retry": Look("earlier attempts and backoff", "#d08a1f", "-"),
+    "queue": Look("in queues", "#8b939c", "."),
+    "workflow": Look("workflow code", "#5d8a94", "|", True),
+    "human_wait": Look("waiting for a person", "#9b6bb3", "/"),
+    "wait": Look("waiting for a message", "#9b6bb3", "."),
+    "timer": Look("timers", "#8b939c", "\\"),
+    "other": Look("not explained", "#b5bac0", "x"),
+}
+"""Of the parts of a run's duration, by their names in `mart.time_split` without `_s`."""
 
 
 @dataclass(frozen=True, slots=True)

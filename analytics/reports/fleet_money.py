@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from analytics.figures import UNKNOWN, count, counted, money
+from analytics.figures import UNKNOWN, count, counted, money, seconds
 from analytics.reports.charts import DOLLARS, Look, axis, lanes_axis, layout, rows
 from analytics.reports.fleet_rows import Fleet
-from analytics.reports.fleet_time import over_time, seconds
+from analytics.reports.fleet_time import over_time
 from analytics.reports.words import Chart, Column, Section, Table
 
 __all__ = ["cost_section", "retries_section", "share"]

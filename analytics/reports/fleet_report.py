@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from analytics.figures import UNKNOWN, count, counted, money
+from analytics.figures import UNKNOWN, count, counted, money, seconds
 from analytics.reports.fleet_money import cost_section, retries_section, share
 from analytics.reports.fleet_rows import Fleet, Scope, open_fleet
 from analytics.reports.fleet_time import (
     latency_section,
     runs_section,
-    seconds,
     waits_section,
     when,
 )

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from analytics.figures import UNKNOWN, count, duration
+from analytics.figures import UNKNOWN, count, duration, seconds
 from analytics.reports.charts import (
+    TIME_PARTS,
     Look,
     axis,
     lanes_axis,
@@ -21,7 +22,7 @@ from analytics.reports.charts import (
 from analytics.reports.fleet_rows import Buckets, Fleet
 from analytics.reports.words import Chart, Column, Section, Table
 
-__all__ = ["latency_section", "over_time", "runs_section", "seconds", "waits_section", "when"]
+__all__ = ["latency_section", "over_time", "runs_section", "waits_section", "when"]
 
 _ROWS: Final = 50
 _LANES: Final = 20
@@ -36,24 +37,6 @@ _STATUSES: Final[Mapping[str, Look]] = {
     "TIMED_OUT": Look("timed out", "#c94f4f", "+", True),
     "FAILED": Look("failed", "#c94f4f", "x", True),
 }
-_PARTS: Final[Mapping[str, Look]] = {
-    "activity": Look("activities", "#3a7ebf", ""),
-    "child": Look("child workflows", "#4f9d69", ""),
-    "failed_attempt": Look("failed attempts", "#c94f4f", "x", True),
-    "backoff": Look("backoff", "#d08a1f", "/"),
-    "retry": Look("earlier attempts and backoff", "#d08a1f", "-"),
-    "queue": Look("in queues", "#8b939c", "."),
-    "workflow": Look("workflow code", "#5d8a94", "|", True),
-    "human_wait": Look("waiting for a person", "#9b6bb3", "/"),
-    "wait": Look("waiting for a message", "#9b6bb3", "."),
-    "timer": Look("timers", "#8b939c", "\\"),
-    "other": Look("not explained", "#b5bac0", "x"),
-}
-
-
-def seconds(value: float | None) -> str:
-    """A span of time that a warehouse tells in seconds."""
-    return duration(None if value is None else round(value * 1e9))
 
 
 def when(value: datetime | None) -> str:
@@ -320,7 +303,7 @@ def _time_charts(fleet: Fleet) -> list[Chart]:
     types = [row[0] or "(no type)" for row in found]
     totals = [row[names.index("total_s")] or 1.0 for row in found]
     traces = []
-    for part, look in _PARTS.items():
+    for part, look in TIME_PARTS.items():
         if f"{part}_s" not in names:
             continue
         values = [row[names.index(f"{part}_s")] or 0.0 for row in found]

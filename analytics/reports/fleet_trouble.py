@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from analytics.figures import count, counted, size
+from analytics.figures import count, counted, seconds, size
 from analytics.reports.charts import (
     Look,
     axis,
@@ -17,7 +17,7 @@ from analytics.reports.charts import (
     series_look,
 )
 from analytics.reports.fleet_rows import Buckets, Fleet
-from analytics.reports.fleet_time import seconds, when
+from analytics.reports.fleet_time import when
 from analytics.reports.words import Chart, Column, Section, Table
 from tracer.limits import DEFAULT_LIMITS
 

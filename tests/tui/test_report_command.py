@@ -73,20 +73,21 @@ def test_a_page_about_the_runs_that_were_chosen(
         (["--out", "a.html", "--since", "soon"], Exit.USAGE, "'soon' is no time; expected"),
         (["cargo-1", "--out", "a.html", "--type", "X"], Exit.USAGE, "RUN names one"),
         (["--out", "a.html", "--address", "x:1"], Exit.USAGE, "go with RUN"),
-        (["--out", "none/a.html"], Exit.UNREACHABLE, "no such folder: 'none'"),
-        (["nobody", "--out", "a.html"], Exit.UNREACHABLE, "answers to 'nobody'"),
+        (["{history}", "--out", "none/a.html"], Exit.UNREACHABLE, "no such folder: 'none'"),
+        (["nobody", "--out", "a.html"], Exit.UNREACHABLE, "there is no warehouse w.duckdb"),
+        (["--out", "a.html"], Exit.UNREACHABLE, "w.duckdb: no such warehouse"),
     ],
 )
 def test_what_is_refused_is_told_in_one_line(
     arguments: list[str],
     code: Exit,
     words: str,
-    warehouse: Path,
+    history_file: Path,
     in_folder: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    capsys.readouterr()
-    assert retrospan(["report", "-w", str(warehouse), *arguments]) == code
+    named = [argument.format(history=history_file) for argument in arguments]
+    assert retrospan(["report", "-w", "w.duckdb", *named]) == code
     error = capsys.readouterr().err
     assert words in error.splitlines()[0]
     assert list(in_folder.iterdir()) == []
