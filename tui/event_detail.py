@@ -63,8 +63,17 @@ def detail_of(walk: Walk, position: int, width: int) -> Detail:
     """The detail of the event at `position`, folded to `width` cells."""
     lines: list[DetailLine] = []
     for line in _lines(walk, position):
-        lines.extend(_folded(line, max(width, _MIN_WIDTH)))
+        lines.extend(fold_detail(line, width))
     return Detail(lines)
+
+
+def fold_detail(line: DetailLine, width: int) -> Iterator[DetailLine]:
+    """A line in rows of at most `width` cells."""
+    width = max(width, _MIN_WIDTH)
+    if isinstance(line, Code):
+        yield from map(Code, fold(line.text, width))
+    else:
+        yield from folded(line, width)
 
 
 def failure_lines(failure: Failure) -> Iterator[Line]:
@@ -164,13 +173,6 @@ def _section(fact: Fact) -> Iterator[DetailLine]:
 
 def _text_lines(text: str) -> list[str]:
     return safe_text(text, multiline=True).expandtabs(4).split("\n") if text else []
-
-
-def _folded(line: DetailLine, width: int) -> Iterator[DetailLine]:
-    if isinstance(line, Code):
-        yield from map(Code, fold(line.text, width))
-    else:
-        yield from folded(line, width)
 
 
 def _coloured(text: str) -> Line:

@@ -26,6 +26,10 @@ class Tone(StrEnum):
     BAD = "bad"
     WARN = "warn"
     NOTE = "note"
+    KEYWORD = "keyword"
+    """Of a programming language."""
+    LITERAL = "literal"
+    """A text or a number in a program or a payload."""
 
 
 class Piece(NamedTuple):
@@ -99,6 +103,21 @@ def folded(line: Line, width: int) -> Iterator[Line]:
             yield tuple(row)
             row, left = [Piece(part, each.tone)], width - cell_len(part)
     yield tuple(row)
+
+
+def clip_line(line: Line, width: int) -> Line:
+    """The line in exactly `width` cells: padded, or cut with an ellipsis."""
+    row: list[Piece] = []
+    left = width
+    for each in line:
+        # A text has at most as many cells as fit; beyond that nothing needs to be measured.
+        taken = cell_len(each.text[: left + 1])
+        if taken > left:
+            row.append(Piece(clip(each.text, left), each.tone))
+            return tuple(row)
+        row.append(each)
+        left -= taken
+    return (*row, Piece(" " * left)) if left else tuple(row)
 
 
 def text_of(line: Line) -> str:

@@ -8,6 +8,7 @@ loop.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from tracer.model import Run, run_from_events
 
 if TYPE_CHECKING:
     from analytics.runs import RunSummary
+    from replayer.alignment import Knowledge
 
 _LISTED_RUNS = 100_000
 """Rows of a list; older runs are found by narrowing, not by scrolling."""
@@ -80,6 +82,17 @@ class RunSource(Protocol):
         """
         ...
 
+    def knowledge(self, key: RunKey) -> Knowledge:
+        """What is known of a run beside its history: decisions, model calls."""
+        ...
+
+
+def nothing_known() -> Knowledge:
+    """What histories alone tell beside themselves."""
+    from replayer.alignment import Knowledge
+
+    return Knowledge()
+
 
 class FileRuns:
     """Runs in history files, folders and archives."""
@@ -118,6 +131,10 @@ class FileRuns:
                     return found
         raise HistoryUnavailable(uri or self.name, f"has no run {key} any more")
 
+    def knowledge(self, key: RunKey) -> Knowledge:
+        """Files tell nothing else."""
+        return nothing_known()
+
 
 class LoadedRuns:
     """Runs that are in memory already, such as one that was named on the command line."""
@@ -145,6 +162,10 @@ class LoadedRuns:
         """The history itself."""
         return self._histories[key]
 
+    def knowledge(self, key: RunKey) -> Knowledge:
+        """Nothing else."""
+        return nothing_known()
+
 
 class WarehouseRuns:
     """Runs in a warehouse, the newest first."""
@@ -153,6 +174,9 @@ class WarehouseRuns:
         self._path = path
         self._namespace = namespace
         self._is_cut = False
+        # Connections of one process to one file share an instance, and its settings: two at once
+        # would lock each other's.
+        self._one_at_a_time = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -169,7 +193,8 @@ class WarehouseRuns:
         from analytics.runs import RunFilter, list_runs
 
         where = RunFilter(namespace=self._namespace)
-        found = list_runs(self._path, where, limit=_LISTED_RUNS + 1)
+        with self._one_at_a_time:
+            found = list_runs(self._path, where, limit=_LISTED_RUNS + 1)
         self._is_cut = len(found) > _LISTED_RUNS
         yield from map(_row_of_summary, found[:_LISTED_RUNS])
 
@@ -177,7 +202,15 @@ class WarehouseRuns:
         """The history as it was imported."""
         from analytics.runs import load_history
 
-        return load_history(self._path, key)
+        with self._one_at_a_time:
+            return load_history(self._path, key)
+
+    def knowledge(self, key: RunKey) -> Knowledge:
+        """What spans told of it."""
+        from analytics.run_knowledge import knowledge_of
+
+        with self._one_at_a_time:
+            return knowledge_of(self._path, key)
 
 
 def _row_of_summary(run: RunSummary) -> RunRow:
@@ -255,3 +288,7 @@ class DecodedRuns:
             return asyncio.run(decoded_history(history, self._codec))
         except CodecError as error:
             raise HistoryError(history.origin.uri, str(error)) from error
+
+    def knowledge(self, key: RunKey) -> Knowledge:
+        """What the source knows."""
+        return self._source.knowledge(key)

@@ -8,6 +8,7 @@ two runs is right.
 from __future__ import annotations
 
 from replayer.alignment._align import align
+from replayer.alignment._entries import entries_of
 from replayer.alignment.cause import Because, Cause, cause_of
 from replayer.alignment.changes import MISSING, Change, TextPart, changes_of
 from replayer.alignment.comparison import Comparison, compare
@@ -54,6 +55,7 @@ __all__ = [
     "cause_of",
     "changes_of",
     "compare",
+    "entries_of",
     "row_document",
     "side_of",
     "summary_document",

@@ -59,8 +59,9 @@ def hostile_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a developer has set must not change what a test sees."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a developer has set, or the app remembers, must not change what a test sees."""
+    monkeypatch.setenv("RETROSPAN_STATE", str(tmp_path / "state"))
     for name in (
         "RETROSPAN_WAREHOUSE",
         "RETROSPAN_DEBUG",

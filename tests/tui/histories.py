@@ -77,10 +77,11 @@ class HistoryMaker:
         failure: Failure | None = None,
         attempt: int = 1,
         last_failure: Failure | None = None,
+        activity_id: str = "",
     ) -> None:
         scheduled = self.add(
             "ACTIVITY_TASK_SCHEDULED",
-            activity_id=str(len(self.events) + 1),
+            activity_id=activity_id or str(len(self.events) + 1),
             activity_type={"name": name},
             task_queue={"name": "q"},
             input=Payloads(payloads=[payload(data)]),

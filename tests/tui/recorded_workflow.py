@@ -1,8 +1,12 @@
 """The code of the runs that tests of `record` make histories of."""
 
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+MINUTE = timedelta(minutes=1)
 
 from tracer import decision
 
@@ -48,3 +52,28 @@ class Endless:
     async def run(self, customer: dict[str, Any]) -> str:
         while True:
             pass
+
+
+@workflow.defn
+class Order:
+    def __init__(self) -> None:
+        self.total = 0
+        self.rounds: list[str] = []
+
+    @workflow.run
+    async def run(self, order: dict[str, Any]) -> str:
+        for turn in (1, 2):
+            answer = await workflow.execute_activity("ask", "plan", start_to_close_timeout=MINUTE)
+            self.rounds.append(answer["choices"][0]["message"]["content"])
+            amount = 10 * turn
+            self.total += amount
+            if not await self._charge(amount):
+                return f"declined at {self.total}"
+        return "charged"
+
+    async def _charge(self, amount: int) -> bool:
+        try:
+            await workflow.execute_activity("charge", amount, start_to_close_timeout=MINUTE)
+        except ActivityError:
+            return False
+        return True

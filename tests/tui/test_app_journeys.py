@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from replayer.alignment import Knowledge
 from replayer.history import Rejected, RunHistory, read_histories
 from tests.tui.histories import HistoryMaker, review_history
 from tests.tui.screens import SIZES, lines_of, screen_text, settled
 from tracer.identity import RunKey
 from tui.app import RetrospanApp
-from tui.app.focus import Focus, Trail
 from tui.app.lines import LineList, TextPane
-from tui.app.run_screen import RunScreen
+from tui.app.replay_screen import ReplayScreen
 from tui.app.runs_screen import RunsScreen
 from tui.cli import main
+from tui.replay.book import Book
+from tui.replay.focus import Focus, Trail
+from tui.replay.payloads import Tab
 from tui.sources import FileRuns, LoadedRuns, RunRow, WarehouseRuns
 from tui.text import safe_text
 from tui.walk import Walk
@@ -31,9 +34,15 @@ def files(*paths: Path) -> FileRuns:
     return FileRuns([str(path) for path in paths])
 
 
-def run_screen(app: RetrospanApp) -> RunScreen:
-    assert isinstance(app.screen, RunScreen)
+def run_screen(app: RetrospanApp) -> ReplayScreen:
+    assert isinstance(app.screen, ReplayScreen)
     return app.screen
+
+
+def book_of_screen(app: RetrospanApp) -> Book:
+    book = run_screen(app).book
+    assert book is not None
+    return book
 
 
 def event_here(app: RetrospanApp) -> int:
@@ -63,17 +72,16 @@ async def test_from_the_list_to_a_payload_and_back(folder: Path, size: tuple[int
         assert "event 1/11" in lines_of(app)[0]
         assert '"customer": "c-1"' in screen_text(app)
 
-        await pilot.press("n", "j", "j")
-        await settled(pilot)
-        assert event_here(app) == 7
-        assert "ACTIVITY_TASK_COMPLETED" in screen_text(app)
-        assert '"answer": 42' in screen_text(app)
-
-        await pilot.press("k", "k")
+        await pilot.press("n")
         await settled(pilot)
         assert event_here(app) == 5
         assert '"text": "hello"' in screen_text(app)
-        assert '"answer": 42' not in screen_text(app)
+        assert '"answer": 42' in screen_text(app)
+
+        await pilot.press("t", "j", "j", "V")
+        await settled(pilot)
+        assert event_here(app) == 7
+        assert "ACTIVITY_TASK_COMPLETED" in screen_text(app)
 
         await pilot.press("q")
         await settled(pilot)
@@ -88,16 +96,19 @@ async def test_every_key_of_the_walk_moves_the_focus(
     journey = [
         ("G", 26),
         ("g", 1),
-        ("n", 5),
-        ("n", 15),
-        ("n", 20),
-        ("n", 20),
-        ("N", 15),
-        ("j", 16),
-        ("[", 20),
+        (")", 5),
+        (")", 11),
+        (")", 15),
+        ("(", 11),
+        ("j", 15),
+        ("s", 16),
+        ("S", 15),
+        ("p", 22),
         ("[", 15),
-        ("]", 20),
-        ("k", 19),
+        ("]", 22),
+        ("n", 26),
+        ("t", 26),
+        ("k", 25),
     ]
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
@@ -147,6 +158,7 @@ async def test_hidden_workflow_tasks_are_stepped_over(history_file: Path) -> Non
         await pilot.press("x", "j")
         await settled(pilot)
         assert event_here(app) == 5
+        assert "1 EVENTS" in screen_text(app)
         assert "task scheduled" not in screen_text(app)
 
         await pilot.press("x")
@@ -163,13 +175,13 @@ async def test_the_detail_can_be_zoomed_scrolled_and_left(history_file: Path) ->
         await settled(pilot)
 
         def is_timeline_shown() -> bool:
-            return app.screen.query_one("#timeline", LineList).display
+            return app.screen.query_one("#timeline-pane").display
 
-        await pilot.press("plus")
+        await pilot.press("4", "plus")
         await settled(pilot)
         assert not is_timeline_shown()
         assert app.screen.query_one(TextPane).has_focus
-        await pilot.press("escape")
+        await pilot.press("escape", "escape")
         await settled(pilot)
         assert is_timeline_shown()
         assert app.screen.query_one("#timeline", LineList).has_focus
@@ -195,11 +207,11 @@ async def test_help_lists_what_works_here(history_file: Path, size: tuple[int, i
         await settled(pilot)
         await pilot.press("question_mark")
         await settled(pilot)
-        assert "go to where the next step begins" in screen_text(app)
+        assert "next line of this function, or next step" in screen_text(app)
         assert "show only runs that match" not in screen_text(app)
         await pilot.press("q")
         await settled(pilot)
-        assert isinstance(app.screen, RunScreen)
+        assert isinstance(app.screen, ReplayScreen)
 
 
 @at_every_size
@@ -247,7 +259,8 @@ async def test_a_run_that_vanished_is_an_error_on_its_screen(history_file: Path)
         await settled(pilot)
         assert "cannot be read default/review-1" in lines_of(app)[0]
         assert "review.pb" in unfolded(screen_text(app))
-        await pilot.press("j", "n", "x", "slash", *"a", "enter", "[", "colon", *"1", "enter", "q")
+        await pilot.press("j", "n", "x", "slash", *"a", "enter", "[", "colon", *"1", "enter")
+        await pilot.press("s", "c", "p", "W", "b", "w", "T", "t", "h", "v", "3", "4", "escape", "q")
         await settled(pilot)
         assert isinstance(app.screen, RunsScreen)
 
@@ -260,7 +273,7 @@ async def test_a_history_without_events_is_named_and_does_no_harm(history_file: 
     async with app.run_test(size=SMALL) as pilot:
         await settled(pilot)
         assert "the history has no events" in screen_text(app)
-        await pilot.press("j", "k", "n", "N", "g", "G", "x", "q")
+        await pilot.press("j", "k", "n", "N", "g", "G", "x", "t", "p", "c", "W", "q")
         await settled(pilot)
         assert isinstance(app.screen, RunsScreen)
 
@@ -276,7 +289,7 @@ async def test_hostile_text_goes_through_every_screen(
         assert_harmless(screen_text(app))
         await pilot.press("enter")
         await settled(pilot)
-        for _ in range(len(run_screen(app)._walk.events)):  # type: ignore[union-attr]
+        for _ in range(len(book_of_screen(app).walk.events)):
             assert_harmless(screen_text(app))
             await pilot.press("j")
             await settled(pilot)
@@ -296,7 +309,7 @@ async def test_a_long_line_is_folded_and_read_to_its_end(tmp_path: Path) -> None
         await settled(pilot)
         await pilot.press("enter")
         await settled(pilot)
-        await pilot.press("colon", *"7", "enter")
+        await pilot.press("V", "colon", *"7", "enter")
         await settled(pilot)
         assert "xxxxxxxx" in screen_text(app)
         await pilot.press("enter", "G")
@@ -310,6 +323,7 @@ async def test_the_detail_follows_the_width(history_file: Path) -> None:
         await settled(pilot)
         await pilot.press("enter")
         await settled(pilot)
+        await pilot.press("V")
         for width, height in ((60, 20), (160, 50), SMALL):
             await pilot.resize_terminal(width, height)
             await settled(pilot)
@@ -355,6 +369,9 @@ class Stubborn:
     def load(self, key: RunKey) -> RunHistory:
         return self._inner.load(key)
 
+    def knowledge(self, key: RunKey) -> Knowledge:
+        return self._inner.knowledge(key)
+
 
 async def test_a_source_that_breaks_off_keeps_what_was_read(history_file: Path) -> None:
     app = RetrospanApp(Stubborn(files(history_file)))
@@ -381,7 +398,7 @@ async def test_the_runs_of_a_warehouse(
         )
         await pilot.press("slash", *"cargo", "enter", "enter")
         await settled(pilot)
-        await pilot.press("n", "j", "j")
+        await pilot.press("n")
         await settled(pilot)
         assert '"answer": 42' in screen_text(app)
 
@@ -398,9 +415,11 @@ async def test_a_big_payload_is_decoded_beside_the_screen(tmp_path: Path) -> Non
         await pilot.press("enter")
         await settled(pilot)
         screen = run_screen(app)
+        await pilot.press("V", "t")
+        await settled(pilot)
         # On and at once back: what was decoded for a place that was left must not be shown.
-        screen.trail = Trail(Focus(screen._key, 6))
-        screen.trail = Trail(Focus(screen._key, 5))
+        screen.trail = Trail(Focus(screen.key, 6))
+        screen.trail = Trail(Focus(screen.key, 5))
         await settled(pilot)
         assert "ACTIVITY_TASK_STARTED" in screen_text(app)
         assert "yyyy" not in screen_text(app)
@@ -425,8 +444,9 @@ async def test_nothing_large_is_described_on_the_event_loop(
         await pilot.press("slash", *"rev", "enter", "enter")
         await settled(pilot)
         screen = run_screen(app)
-        assert screen._walk is not None
-        screen._decode(screen._walk, Focus(screen._key, 0), 40)
+        assert screen.book is not None
+        assert screen.scenes is not None
+        screen._make_scene(screen.book, screen.scenes, Focus(screen.key, 0), 40, Tab.EVENT)
         described += [worker.description for worker in app.workers]
         await settled(pilot)
 
@@ -440,7 +460,7 @@ async def test_the_mouse_chooses_and_selects(history_file: Path) -> None:
         await settled(pilot)
         await pilot.double_click("#runs", offset=(3, 0))
         await settled(pilot)
-        await pilot.click("#timeline", offset=(3, 4))
+        await pilot.click("#timeline", offset=(3, 1))
         await settled(pilot)
         assert event_here(app) == 5
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracer.identity import RunKey
-from tui.app.focus import Focus, Trail
+from tui.replay.focus import Focus, Trail
 
 KEY = RunKey("ns", "wf", "run")
 moves = st.lists(

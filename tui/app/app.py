@@ -14,7 +14,7 @@ from textual.types import AnimationLevel
 
 from tracer.identity import RunKey
 from tui.app.help_screen import TextScreen, help_screen
-from tui.app.run_screen import RunScreen
+from tui.app.replay_screen import ReplayScreen
 from tui.app.runs_screen import RunsScreen
 from tui.sources import RunSource
 
@@ -43,7 +43,7 @@ class RetrospanApp(App[None]):
         """Show the list, and on top of it the run that was asked for."""
         self.push_screen(RunsScreen(self._source))
         if self._open_run is not None:
-            self.push_screen(RunScreen(self._source, self._open_run))
+            self.push_screen(ReplayScreen(self._source, self._open_run))
 
     def on_unmount(self) -> None:
         """Let the collector see again what screens froze; DuckDB reports it as leaked otherwise."""

@@ -28,12 +28,14 @@ from tui.pieces import Line, Lines, LineSource, Tone, text_of
 _CACHED_STRIPS = 512
 
 _TONES_CSS = """
-    & > .tone--dim { color: $text-muted; }
+    & > .tone--dim { text-style: dim; }
     & > .tone--strong { text-style: bold; }
     & > .tone--good { color: $text-success; }
     & > .tone--bad { color: $text-error; text-style: bold; }
     & > .tone--warn { color: $text-warning; }
     & > .tone--note { color: $text-accent; }
+    & > .tone--keyword { color: $text-primary; }
+    & > .tone--literal { color: $text-success; }
     & > .line--cursor { background: $surface-lighten-2; }
     &:focus > .line--cursor { background: $primary; color: $text; text-style: bold; }
 """
@@ -142,14 +144,26 @@ class LineList(LineView):
             """The list that it happened in."""
             return self.lines
 
-    class Chosen(Moved):
+    class Chosen(Message):
         """The current line is to be opened."""
+
+        def __init__(self, lines: LineList, index: int) -> None:
+            super().__init__()
+            self.lines = lines
+            self.index = index
+
+        @property
+        def control(self) -> LineList:
+            """The list that it happened in."""
+            return self.lines
 
     def show(self, source: LineSource, cursor: int | None = None) -> None:
         """Show other lines, with the cursor where it is unless `cursor` says otherwise."""
         super().show(source)
         self.cursor = self.cursor if cursor is None else cursor
         self.cursor = self.validate_cursor(self.cursor)
+        # How far one can scroll is only known when the new lines were laid out.
+        self.call_after_refresh(self._reveal_current)
 
     def validate_cursor(self, cursor: int) -> int:
         """Keep the cursor on a line."""
@@ -200,6 +214,9 @@ class LineList(LineView):
     def on_resize(self, event: events.Resize) -> None:
         """Keep the current line in sight."""
         super().on_resize(event)
+        self.call_after_refresh(self._reveal_current)
+
+    def _reveal_current(self) -> None:
         self._reveal(self.cursor)
 
     def _move_to(self, index: int) -> None:

@@ -25,7 +25,7 @@ from tui import filters
 from tui.app.bars import Heading, Prompt
 from tui.app.help_screen import TextScreen
 from tui.app.lines import LineList
-from tui.app.run_screen import RunScreen
+from tui.app.replay_screen import ReplayScreen
 from tui.app.run_table import RunTable, headings
 from tui.pieces import Line, Lines, Piece, Tone, piece
 from tui.sources import RunRow, RunSource
@@ -210,7 +210,7 @@ class RunsScreen(Screen[None]):
         """Walk through the current run."""
         current = self._current()
         if current is not None:
-            self.app.push_screen(RunScreen(self._source, current))
+            self.app.push_screen(ReplayScreen(self._source, current))
 
     def action_problems(self) -> None:
         """Show what could not be read, and why."""

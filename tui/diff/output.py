@@ -21,6 +21,8 @@ _STYLES: Final = {
     Tone.BAD: "red",
     Tone.WARN: "yellow",
     Tone.NOTE: "cyan",
+    Tone.KEYWORD: "magenta",
+    Tone.LITERAL: "green",
 }
 _NARROWEST: Final = 20
 

@@ -21,6 +21,12 @@ class Focus:
     run: RunKey
     position: int
     """Index among the run's events, from 0. Not an event id: those may have gaps."""
+    branch: str = ""
+    """Run id of the fork that is shown; empty for the recording itself."""
+    line: int | None = None
+    """Position on the tape; `None` without one, and where the event shows nowhere in the code."""
+    frame: int | None = None
+    """The frame whose values are shown; `None` for the innermost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,481 @@
+"""The replay screen without its keys: what it shows, and how a focus becomes panes.
+
+Where the reader is is one value, the `Trail`. Heading, scrubber and timeline are drawn from it at
+once; what must read the tape or decode a payload is a `Scene`, made in a worker. The screen never
+waits: not for a file, a warehouse, a tape or a payload.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.message import Message
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widgets import Footer
+from textual.worker import get_current_worker
+
+from replayer.tape import SourceState, TapeError, open_tape
+from tracer.identity import RunKey
+from tui import figures, memory
+from tui.app.bars import Heading, Prompt
+from tui.app.lines import LineList, TextPane
+from tui.app.panes import Pane, Scrubber, TabTitle
+from tui.event_detail import Detail, detail_of
+from tui.event_words import STATUS_GLYPHS, event_line
+from tui.pieces import Line, Lines, LineSource, Piece, Tone, folded, piece
+from tui.replay.book import Book, book_of
+from tui.replay.code import CodeView
+from tui.replay.focus import Focus, Trail
+from tui.replay.moves import Moves
+from tui.replay.payloads import Section, Tab, section_lines, sections_of
+from tui.replay.scene import Scene, Scenes
+from tui.replay.scrubber import scrubber_line
+from tui.replay.stops import BreakKind, Breakpoint, Stops
+from tui.replay.timeline import Columns, TurnTimeline, short_count
+from tui.replay.values import ValueView, value_rows
+from tui.sources import RunSource, row_of
+from tui.walk import Walk
+
+_TABS = tuple(Tab)
+_MOST_WATCHES = 20
+
+
+class EventTimeline:
+    """A `LineSource` over events, or over those of them that are not hidden."""
+
+    def __init__(self, walk: Walk, positions: Sequence[int]) -> None:
+        self._walk = walk
+        self._positions = positions
+        self._lines = {position: line for line, position in enumerate(positions)}
+
+    def __len__(self) -> int:
+        """How many events are shown."""
+        return len(self._positions)
+
+    def line(self, index: int, width: int) -> Line:
+        """One event."""
+        return event_line(self._walk, self._positions[index])
+
+    def position(self, index: int) -> int:
+        """The event of a line."""
+        return self._positions[index]
+
+    def line_of(self, position: int) -> int:
+        """The line of an event; of the last one before it where it is hidden itself."""
+        while position not in self._lines and position > 0:
+            position -= 1
+        return self._lines.get(position, 0)
+
+    def headings(self, width: int) -> Line:
+        """The title above the events."""
+        return (Piece("1 EVENTS", Tone.DIM),)
+
+
+class ReplayView(Screen[None]):
+    """One run: timeline, source, values, payload."""
+
+    DEFAULT_CSS = """
+    ReplayView #panes { layout: horizontal; height: 1fr; }
+    ReplayView #timeline-pane { width: 9fr; height: 1fr; }
+    ReplayView #right { width: 11fr; height: 1fr; border-left: solid $panel; }
+    ReplayView #source-pane { height: 10fr; }
+    ReplayView #below { height: 12fr; }
+    ReplayView #values-pane { height: 5fr; }
+    ReplayView #payload-pane { height: 7fr; }
+    ReplayView LineList { height: 1fr; }
+    ReplayView TextPane { height: 1fr; }
+    ReplayView.-narrow #panes { layout: vertical; }
+    ReplayView.-narrow #timeline-pane { width: 1fr; height: 6fr; }
+    ReplayView.-narrow #right { width: 1fr; height: 14fr; border-left: none; }
+    ReplayView.-narrow #below { layout: horizontal; height: 8fr; }
+    ReplayView.-narrow #source-pane { height: 7fr; }
+    ReplayView.-narrow #values-pane { width: 2fr; height: 1fr; }
+    ReplayView.-narrow #payload-pane { width: 3fr; height: 1fr; }
+    ReplayView.-tapeless #source-pane { display: none; }
+    ReplayView.-tapeless #values-pane { display: none; }
+    ReplayView.-tapeless #below { height: 1fr; }
+    ReplayView.-zoomed Pane { display: none; }
+    ReplayView.-zoomed Pane.-full { display: block; height: 1fr; }
+    ReplayView.-zoomed-left #right { display: none; }
+    ReplayView.-zoomed-source #below { display: none; }
+    """
+
+    trail: reactive[Trail | None] = reactive(None, init=False)
+    """Where the reader is and was; `None` until the history is read."""
+
+    class Loaded(Message):
+        """The history was read, or a tape for it was found."""
+
+        def __init__(self, book: Book) -> None:
+            super().__init__()
+            self.book = book
+
+    class Unreadable(Message):
+        """The history cannot be read."""
+
+        def __init__(self, reason: str) -> None:
+            super().__init__()
+            self.reason = reason
+
+    class Ready(Message):
+        """What the panes show at a focus."""
+
+        def __init__(self, scene: Scene, detail: Detail, sections: Sequence[Section]) -> None:
+            super().__init__()
+            self.scene = scene
+            self.detail = detail
+            self.sections = sections
+
+    class Remark(Message):
+        """Something to say in the heading."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(self, source: RunSource, key: RunKey, branch: str = "") -> None:
+        super().__init__()
+        self.source = source
+        self.key = key
+        self.branch = branch
+        self.book: Book | None = None
+        self.moves: Moves | None = None
+        self.scenes: Scenes | None = None
+        self.scene: Scene | None = None
+        self.sections: Sequence[Section] = ()
+        self.timeline: TurnTimeline | EventTimeline | None = None
+        self.breakpoints: tuple[Breakpoint, ...] = ()
+        self.stops = Stops((), ())
+        self.opened: frozenset[str] = frozenset()
+        self.watches: tuple[str, ...] = ()
+        self.tab = Tab.ALL
+        self.recording = ""
+        """How the recording of a tape goes; empty if none is made."""
+        self.is_in_turns = True
+        self.is_quiet = False
+        self._folded: frozenset[int] = frozenset()
+        self._columns = Columns.COST
+        self._remark = ""
+
+    def compose(self) -> ComposeResult:
+        """Heading, scrubber, panes, prompt, keys."""
+        yield Heading(id="heading")
+        yield Scrubber(id="scrubber")
+        with Container(id="panes"):
+            yield Pane(LineList(id="timeline"), id="timeline-pane")
+            with Container(id="right"):
+                yield Pane(LineList(id="source"), id="source-pane")
+                with Container(id="below"):
+                    yield Pane(LineList(id="values"), id="values-pane")
+                    yield Pane(TextPane(id="payload"), title=TabTitle(), id="payload-pane")
+        yield Prompt(id="prompt")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        self.add_class("-tapeless")
+        words = (piece(f" {self.key}", Tone.STRONG), Piece("  reading…", Tone.NOTE))
+        self.query_one("#heading", Heading).tell(words)
+        self.query_one("#timeline").focus()
+        self._read()
+
+    def pane(self, name: str) -> Pane:
+        """A pane by its name."""
+        return self.query_one(f"#{name}-pane", Pane)
+
+    def lines(self, name: str) -> LineList:
+        """The list of a pane."""
+        return self.query_one(f"#{name}", LineList)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    @work(thread=True, exclusive=True, group="read", exit_on_error=False, description="read")
+    def _read(self) -> None:
+        try:
+            history = self.source.load(self.key)
+            book = book_of(history, self.source.knowledge(self.key), self.branch)
+        except Exception as error:  # noqa: BLE001 - an unreadable run must not end the app
+            self.post_message(self.Unreadable(str(error) or type(error).__name__))
+            return
+        # A full garbage collection over 50,000 events stops every key press for 100 ms or more;
+        # none of them is part of a cycle, so reference counts free them all the same.
+        gc.freeze()
+        if get_current_worker().is_cancelled:
+            return
+        self.post_message(self.Loaded(book))
+        taped = with_known_tape(book)
+        if taped is not None:
+            self.post_message(self.Loaded(taped))
+
+    @on(Unreadable)
+    def tell_unreadable(self, message: Unreadable) -> None:
+        """Say why there is nothing to see."""
+        words = (Piece(" cannot be read ", Tone.BAD), piece(str(self.key), Tone.STRONG))
+        self.query_one("#heading", Heading).tell(words)
+        pane = self.query_one(TextPane)
+        reason = (piece(message.reason, Tone.BAD),)
+        pane.show(Lines(list(folded(reason, max(8, pane.content_size.width)))))
+
+    @on(Loaded)
+    def begin(self, message: Loaded) -> None:
+        """Show the run; with a tape that came later, at the place where the reader is."""
+        book = message.book
+        if not book.walk.events:
+            self.tell_unreadable(self.Unreadable("the history has no events"))
+            return
+        old = self.book
+        self.book, self.moves, self.scenes = book, Moves(book), Scenes(book)
+        if old is None:
+            known = memory.recall("watches").get(book.walk.run.workflow_type, ())
+            self.watches = tuple(str(name) for name in known)[:_MOST_WATCHES]
+        elif old.tape is not None and old.tape is not book.tape:
+            old.tape.tape.close()
+        self.set_class(book.tape is None, "-tapeless")
+        self.lay_out()
+        here = self.trail.here.position if self.trail is not None else 0
+        focus = self.moves.at_event(here)
+        if self.trail is None and book.tape is not None:
+            focus = self.moves.end(-1)
+        self.trail = self.trail.step(focus) if self.trail is not None else Trail(focus)
+        self.refind_stops()
+
+    def on_unmount(self) -> None:
+        """Close the tape."""
+        if self.book is not None and self.book.tape is not None:
+            self.book.tape.tape.close()
+
+    # -- from the focus to the panes -----------------------------------------------------------
+
+    def watch_trail(self, trail: Trail | None) -> None:
+        """Draw what needs no reading at once, and have the rest made."""
+        if trail is None or self.book is None or self.timeline is None:
+            return
+        self._remark = ""
+        self.tell_heading()
+        self.lines("timeline").cursor = self.timeline.line_of(trail.here.position)
+        self.tell_scrubber()
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Make the scene of the focus anew."""
+        if self.trail is None or self.book is None or self.scenes is None:
+            return
+        width = max(8, self.query_one(TextPane).content_size.width)
+        self._make_scene(self.book, self.scenes, self.trail.here, width, self.tab)
+
+    # Without a description Textual makes one on the event loop, with the `repr` of the whole run.
+    @work(thread=True, exclusive=True, group="scene", exit_on_error=False, description="scene")
+    def _make_scene(self, book: Book, scenes: Scenes, focus: Focus, width: int, tab: Tab) -> None:
+        try:
+            scene = scenes.at(focus)
+        except (TapeError, OSError, ValueError) as error:
+            self.post_message(self.Remark(f"the tape cannot be read here: {error}"))
+            scene = Scene(focus)
+        sections = sections_of(book, focus.position)
+        if get_current_worker().is_cancelled:
+            return
+        if tab is Tab.EVENT:
+            detail = detail_of(book.walk, focus.position, width)
+        else:
+            detail = section_lines(sections, tab, width)
+        if not get_current_worker().is_cancelled:
+            self.post_message(self.Ready(scene, detail, sections))
+
+    @on(Ready)
+    def show_scene(self, message: Ready) -> None:
+        """Draw the panes that the scene is for."""
+        # The reader may have moved on while it was made.
+        if self.trail is None or message.scene.focus != self.trail.here:
+            return
+        self.scene, self.sections = message.scene, message.sections
+        self.query_one(TextPane).show(message.detail)
+        title = self.pane("payload").title_line
+        assert isinstance(title, TabTitle)
+        title.tell_tabs("4 PAYLOAD", [*map(str, _TABS)], _TABS.index(self.tab))
+        self.show_source()
+        self.show_values()
+
+    def show_source(self) -> None:
+        """Draw the source pane."""
+        scene = self.scene
+        if scene is None or self.book is None or self.book.tape is None:
+            return
+        self.pane("source").tell(source_title(scene))
+        frame, place = scene.frame, scene.place
+        if scene.code is None or place is None:
+            why = "No workflow code runs here." if place is None or frame is None else _NO_SOURCE
+            self.lines("source").show(Lines([(Piece(why, Tone.DIM),)]), 0)
+            return
+        line = frame.line if frame is not None else place.line
+        is_inner = not scene.stack or frame is scene.stack[-1]
+        view = CodeView(
+            scene.code,
+            current=line,
+            is_waiting=not is_inner,
+            ran=scene.ran,
+            breakpoints=frozenset(
+                each.line
+                for each in self.breakpoints
+                if each.kind is BreakKind.LINE and scene.code.file.endswith(each.name)
+            ),
+        )
+        self.lines("source").show(view, line - 1)
+
+    def show_values(self) -> None:
+        """Draw the values pane."""
+        scene = self.scene
+        if scene is None or self.book is None or self.book.tape is None:
+            return
+        rows = value_rows(
+            scene.frame, scene.before, scene.since, watches=self.watches, opened=self.opened
+        )
+        changed = sum(row.before is not None for row in rows)
+        words = [Piece("3 VALUES  ", Tone.DIM)]
+        words.append(Piece(f"changed: {changed}  ", Tone.WARN if changed else Tone.DIM))
+        if scene.subject is not None and scene.place is not None:
+            word = scene.place.kind.name.lower()
+            words.append(piece(f"{word} {scene.subject.text[:200]}", Tone.NOTE))
+        self.pane("values").tell(tuple(words))
+        self.lines("values").show(ValueView(rows))
+
+    @on(TextPane.Widened)
+    def fold_anew(self) -> None:
+        """Lay the payload out for another width."""
+        self.tell_scrubber()
+        self.tell_timeline_title()
+        self.redraw()
+
+    def lay_out(self) -> None:
+        """Put the rows that are to be seen into the timeline."""
+        book = self.book
+        if book is None:
+            return
+        if self.is_in_turns:
+            self.timeline = TurnTimeline(book, self._folded, self._columns)
+        else:
+            walk = book.walk
+            positions = walk.loud if self.is_quiet else range(len(walk.events))
+            self.timeline = EventTimeline(walk, positions)
+        cursor = 0 if self.trail is None else self.timeline.line_of(self.trail.here.position)
+        self.lines("timeline").show(self.timeline, cursor)
+        self.tell_timeline_title()
+
+    def tell_timeline_title(self) -> None:
+        """Fit the titles of the timeline's columns."""
+        if self.timeline is not None:
+            width = self.lines("timeline").columns
+            self.pane("timeline").tell(self.timeline.headings(width))
+
+    def tell_scrubber(self) -> None:
+        """Draw the scrubber."""
+        if self.trail is None or self.book is None:
+            return
+        here, width = self.trail.here, self.query_one(Scrubber).columns
+        if self.book.tape is not None and here.line is not None:
+            tape = self.book.tape
+            failures = (
+                tape.line_of(self.book.walk.events[at].event_id) for at in self.book.failures
+            )
+            shown = [line for line in failures if line is not None]
+            line = scrubber_line(len(tape.tape), here.line, shown, self.stops.lines, width)
+        else:
+            count = len(self.book.walk.events)
+            line = scrubber_line(
+                count, here.position, self.book.failures, self.stops.positions, width
+            )
+        source: LineSource = Lines([line])
+        self.query_one(Scrubber).show(source)
+
+    def tell_heading(self) -> None:
+        """Say which run it is, and where in it the reader is."""
+        if self.book is None or self.trail is None:
+            return
+        if self._remark:
+            self.query_one("#heading", Heading).tell((piece(f" {self._remark}", Tone.WARN),))
+            return
+        words = heading_of(self.book, self.trail.here)
+        if self.recording:
+            words = (piece(f" {self.recording} ", Tone.WARN), *words)
+        self.query_one("#heading", Heading).tell(words)
+
+    @on(Remark)
+    def _take_remark(self, message: Remark) -> None:
+        self.remark(message.text)
+
+    def remark(self, text: str) -> None:
+        """Say something in place of the heading, until the next move."""
+        self._remark = text
+        self.tell_heading()
+
+    def refind_stops(self) -> None:
+        """Find out anew where breakpoints stop."""
+        raise NotImplementedError
+
+
+_NO_SOURCE = "The tape has no text of this file."
+
+
+def with_known_tape(book: Book) -> Book | None:
+    """The book with the tape that was recorded of its run, `None` where there is none."""
+    path = memory.tape_path(book.walk.run.key)
+    if not path.exists():
+        return None
+    try:
+        tape = open_tape(path)
+    except (TapeError, OSError):
+        return None
+    if tape.head.run_id != book.walk.run.key.run_id or not len(tape):
+        tape.close()
+        return None
+    return book.with_tape(tape)
+
+
+def source_title(scene: Scene) -> Line:
+    """File, line and function; whether they are those on disk; that a replay ran them."""
+    frame = scene.frame
+    words = [Piece("2 SOURCE  ", Tone.DIM)]
+    if frame is None:
+        return tuple(words)
+    words.append(piece(f"{frame.file.rpartition('/')[2]}:{frame.line} ", Tone.STRONG))
+    words.append(piece(f"{frame.function}  ", Tone.PLAIN))
+    above = len(scene.stack) - 1 - scene.stack.index(frame)
+    if above:
+        words.append(Piece(f"{above} up  ", Tone.NOTE))
+    if scene.source_state is SourceState.DIFFERS:
+        words.append(Piece("SOURCE DIFFERS from the file on disk  ", Tone.WARN))
+    words.append(Piece("RE-EXECUTED", Tone.DIM))
+    return tuple(words)
+
+
+def heading_of(book: Book, focus: Focus) -> Line:
+    """Which run, how it stands, what it took, and where in it the reader is."""
+    walk, run = book.walk, book.walk.run
+    row = row_of(run)
+    glyph, tone = STATUS_GLYPHS.get(run.status, ("·", Tone.PLAIN))
+    event = walk.events[focus.position]
+    words = [
+        piece(f" {run.workflow_type} ", Tone.STRONG),
+        Piece(f"{glyph} {run.status} ", tone),
+        Piece("✗ STUCK " if run.is_stuck else "", Tone.BAD),
+        Piece(f"{figures.duration(row.duration_ns)}  "),
+        Piece(f"event {event.event_id}/{len(walk.events)}", Tone.NOTE),
+        Piece(f" +{figures.duration(walk.offset_ns(focus.position))}  ", Tone.DIM),
+    ]
+    if book.tape is not None and focus.line is not None:
+        words.append(Piece(f"line {focus.line + 1:,}/{len(book.tape.tape):,}  ", Tone.NOTE))
+    totals = book.totals
+    if totals.model_calls:
+        cost = figures.money(totals.cost_usd)
+        part = "" if totals.priced_calls == totals.model_calls else "+?"
+        tokens = figures.UNKNOWN if totals.tokens is None else short_count(totals.tokens)
+        words.append(Piece(f"{tokens} tok  {cost}{part}  "))
+    words.append(
+        Piece("FORKED  " if book.branch else "RECORDED  ", Tone.WARN if book.branch else Tone.DIM)
+    )
+    words.append(piece(f"{run.key.workflow_id} {run.key.run_id}", Tone.DIM))
+    return tuple(words)
