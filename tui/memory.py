@@ -30,7 +30,16 @@ def state_folder() -> Path:
 
 def tape_path(key: RunKey) -> Path:
     """Where the tape of a run is, or would be."""
-    return state_folder() / "tapes" / f"{_NOT_IN_NAMES.sub('_', key.run_id)[:100]}.tape"
+    return state_folder() / "tapes" / f"{_name(key.run_id)}.tape"
+
+
+def fork_path(key: RunKey) -> Path:
+    """Where the history of a fork is kept."""
+    return state_folder() / "forks" / f"{_name(key.workflow_id)}.fork-{_name(key.run_id)[:8]}.pb"
+
+
+def _name(text: str) -> str:
+    return _NOT_IN_NAMES.sub("_", text)[:100].lstrip(".-") or "run"
 
 
 def recall(name: str) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Tone(StrEnum):
     """Of a programming language."""
     LITERAL = "literal"
     """A text or a number in a program or a payload."""
+    MATCH = "match"
+    """What was searched for."""
 
 
 class Piece(NamedTuple):
@@ -118,6 +120,24 @@ def clip_line(line: Line, width: int) -> Line:
         row.append(each)
         left -= taken
     return (*row, Piece(" " * left)) if left else tuple(row)
+
+
+def marked(line: Line, needle: str) -> Line:
+    """The line with each place marked that has a text, ignoring case."""
+    lowered = needle.lower()
+    parts: list[Piece] = []
+    for each in line:
+        at = 0
+        text = each.text.lower()
+        if len(text) != len(each.text):
+            parts.append(each)  # Some letters are two in lower case: places would be wrong.
+            continue
+        while lowered and (found := text.find(lowered, at)) >= 0:
+            parts.append(Piece(each.text[at:found], each.tone))
+            at = found + len(lowered)
+            parts.append(Piece(each.text[found:at], Tone.MATCH))
+        parts.append(Piece(each.text[at:], each.tone))
+    return tuple(part for part in parts if part.text)
 
 
 def text_of(line: Line) -> str:

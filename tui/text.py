@@ -48,6 +48,9 @@ def fold(text: str, width: int, *, first: int | None = None) -> list[str]:
 
 
 def _chopped(text: str, width: int) -> list[str]:
+    if text.isascii():
+        # Each character takes a cell; measuring a payload of megabytes would take seconds.
+        return [text[at : at + width] for at in range(0, len(text), width)] or [""]
     parts = chop_cells(text, width)
     missing = len(text) - sum(map(len, parts))
     if not missing:

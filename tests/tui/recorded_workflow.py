@@ -77,3 +77,15 @@ class Order:
         except ActivityError:
             return False
         return True
+
+
+@workflow.defn(name="Review")
+class Sleepy:
+    @workflow.run
+    async def run(self, customer: dict[str, Any]) -> str:
+        await workflow.sleep(MINUTE)
+        return "done"
+
+    @workflow.signal
+    def approve(self) -> None:
+        pass

@@ -186,7 +186,7 @@ async def test_the_detail_can_be_zoomed_scrolled_and_left(history_file: Path) ->
         assert is_timeline_shown()
         assert app.screen.query_one("#timeline", LineList).has_focus
 
-        await pilot.press("enter")
+        await pilot.press("4")
         assert app.screen.query_one(TextPane).has_focus
         await pilot.press("escape", "escape")
         await settled(pilot)
@@ -312,9 +312,14 @@ async def test_a_long_line_is_folded_and_read_to_its_end(tmp_path: Path) -> None
         await pilot.press("V", "colon", *"7", "enter")
         await settled(pilot)
         assert "xxxxxxxx" in screen_text(app)
-        await pilot.press("enter", "G")
+        await pilot.press("4", "G")
         await settled(pilot)
         assert "scheduled_event_id: 5" in screen_text(app)
+        await pilot.press("enter")
+        await settled(pilot)
+        await pilot.press("G")
+        await settled(pilot)
+        assert "THE END" in screen_text(app)
 
 
 async def test_the_detail_follows_the_width(history_file: Path) -> None:

@@ -11,7 +11,7 @@ from replayer.history import RunHistory, read_histories
 from replayer.replaying import load_workflow
 from replayer.tape import record_here
 from tests.tui.histories import HistoryMaker, activity_failure
-from tests.tui.screens import SIZES, lines_of, screen_text, settled
+from tests.tui.screens import SIZES, lines_of, screen_text, settled, typed
 from tracer.identity import RunKey
 from tui import memory
 from tui.app import RetrospanApp
@@ -275,7 +275,7 @@ async def test_a_tape_is_recorded_in_the_background(order: RunHistory) -> None:
         assert "no tape: " in lines_of(app)[0]
 
         await pilot.press("T", *["backspace"] * 20)
-        await pilot.press(*(_KEYS.get(each, each) for each in ORDER), "enter")
+        await pilot.press(*typed(ORDER), "enter")
         await pilot.pause()
         assert "recording" in lines_of(app)[0]
         await settled(pilot)
@@ -284,9 +284,6 @@ async def test_a_tape_is_recorded_in_the_background(order: RunHistory) -> None:
         assert source_line(app).startswith("answer = await")
         assert "recording" not in lines_of(app)[0]
         assert memory.recall("workflows") == {"Order": ORDER}
-
-
-_KEYS = {".": "full_stop", ":": "colon", "_": "underscore"}
 
 
 async def test_a_tape_of_another_run_is_not_shown(order: RunHistory, tape: Path) -> None:

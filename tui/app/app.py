@@ -16,6 +16,7 @@ from tracer.identity import RunKey
 from tui.app.help_screen import TextScreen, help_screen
 from tui.app.replay_screen import ReplayScreen
 from tui.app.runs_screen import RunsScreen
+from tui.replay.sitting import Sitting
 from tui.sources import RunSource
 
 
@@ -36,14 +37,15 @@ class RetrospanApp(App[None]):
     def __init__(self, source: RunSource, open_run: RunKey | None = None) -> None:
         super().__init__()
         self.animation_level: AnimationLevel = "none"
-        self._source = source
+        self.sitting = Sitting(source)
+        """The runs, and what was forked of them."""
         self._open_run = open_run
 
     def on_mount(self) -> None:
         """Show the list, and on top of it the run that was asked for."""
-        self.push_screen(RunsScreen(self._source))
+        self.push_screen(RunsScreen(self.sitting))
         if self._open_run is not None:
-            self.push_screen(ReplayScreen(self._source, self._open_run))
+            self.push_screen(ReplayScreen(self.sitting, self._open_run))
 
     def on_unmount(self) -> None:
         """Let the collector see again what screens froze; DuckDB reports it as leaked otherwise."""

@@ -36,6 +36,7 @@ _TONES_CSS = """
     & > .tone--note { color: $text-accent; }
     & > .tone--keyword { color: $text-primary; }
     & > .tone--literal { color: $text-success; }
+    & > .tone--match { background: $warning; color: $background; }
     & > .line--cursor { background: $surface-lighten-2; }
     &:focus > .line--cursor { background: $primary; color: $text; text-style: bold; }
 """

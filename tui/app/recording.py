@@ -17,6 +17,7 @@ from textual.worker import Worker
 from replayer.replaying import PackedHistory
 from replayer.tape import Stop, StopKind
 from tui import figures, memory
+from tui.app import experiments
 from tui.jobs import JobError, RecordJob, run_job
 from tui.replay.book import Book
 
@@ -78,7 +79,9 @@ class Recording:
         taped = await asyncio.to_thread(self._with_tape)
         if taped is None:
             return f"the tape cannot be read: {self._path}"
-        self._screen.begin(self._screen.Loaded(taped))
+        self._screen.begin(taped)
+        if stop.kind is StopKind.NONDETERMINISM:
+            await experiments.check(self._screen, taped, self._workflow)
         return "" if stop.kind in _WHOLE else f"the tape ends early, {stop.kind}: {stop.text}"
 
     def _with_tape(self) -> Book | None:

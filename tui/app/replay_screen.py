@@ -12,17 +12,15 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.binding import BindingType
-from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from tui import memory
-from tui.app.bars import Prompt
 from tui.app.help_screen import TextScreen
-from tui.app.lines import LineList, TextPane
+from tui.app.lines import LineList
 from tui.app.panes import Scrubber, TabTitle
-from tui.app.recording import Recording
+from tui.app.payload_screen import PayloadScreen
+from tui.app.replay_actions import NEEDS_TAPE, ReplayActions
 from tui.app.replay_keys import KEYS
-from tui.app.replay_view import ReplayView
 from tui.event_words import event_line
 from tui.pieces import Line, Piece, Tone, piece, text_of
 from tui.replay.commands import CommandError, parse_command, position_at
@@ -31,29 +29,21 @@ from tui.replay.moves import Moves
 from tui.replay.payloads import Tab
 from tui.replay.scrubber import place_of
 from tui.replay.stops import BreakKind, Breakpoint, Stops, parse_breakpoint, stops_of
-from tui.replay.timeline import TurnTimeline
-from tui.replay.values import ValueRow, ValueView
+from tui.replay.timeline import TurnTimeline, shown_name
 
 _PANES = ("timeline", "source", "values", "payload")
 _TABS = tuple(Tab)
 type Move = Callable[[Focus], Focus | None]
 
 
-class ReplayScreen(ReplayView):
+class ReplayScreen(ReplayActions):
     """A walk through one run, by what it did and line by line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [each.binding() for each in KEYS]
 
     _needle = ""
-    _asking: Callable[[str], None] | None = None
-    _recorder: Recording | None = None
 
     # -- moving --------------------------------------------------------------------------------
-
-    def jump(self, focus: Focus) -> None:
-        """Move far: the way back leads to where the reader was."""
-        if self.trail is not None:
-            self.trail = self.trail.jump(focus)
 
     async def _go(self, move: Move, nothing: str, *, is_step: bool = False) -> None:
         if self.trail is None:
@@ -113,7 +103,7 @@ class ReplayScreen(ReplayView):
         """To the next decision."""
         nothing = f"no decision {_side(direction)} this line"
         if self.book is not None and self.book.tape is None:
-            nothing = _NEEDS_TAPE
+            nothing = NEEDS_TAPE
         await self._go(lambda here: self._moves().branch(here, direction), nothing)
 
     async def action_frame(self, direction: int) -> None:
@@ -134,9 +124,9 @@ class ReplayScreen(ReplayView):
 
     async def action_who_set(self) -> None:
         """To the line that set the value under the cursor."""
-        row = self._value_row()
+        row = self.value_row()
         if row is None:
-            self.remark(_NEEDS_TAPE if self._is_tapeless else "no value is chosen; 3 goes to them")
+            self.remark(NEEDS_TAPE if self._is_tapeless else "no value is chosen; 3 goes to them")
             return
         nothing = f"nobody was seen to set {row.name}: it was so when it was first looked at"
         await self._go(lambda here: self._moves().who_set(here, row.name), nothing)
@@ -204,9 +194,9 @@ class ReplayScreen(ReplayView):
 
     def action_watch(self) -> None:
         """Keep the value under the cursor in sight, or no more."""
-        row = self._value_row()
+        row = self.value_row()
         if row is None:
-            self.remark(_NEEDS_TAPE if self._is_tapeless else "no value is chosen; 3 goes to them")
+            self.remark(NEEDS_TAPE if self._is_tapeless else "no value is chosen; 3 goes to them")
             return
         self.watch_value(row.name)
 
@@ -239,59 +229,15 @@ class ReplayScreen(ReplayView):
         self.stops = stops
         self.tell_scrubber()
 
-    def _value_row(self) -> ValueRow | None:
-        values = self.lines("values")
-        view = values.source
-        if not isinstance(view, ValueView) or not len(view):
-            return None
-        return view.rows[values.cursor]
-
     @property
     def _is_tapeless(self) -> bool:
         return self.book is None or self.book.tape is None
 
-    # -- the tape ------------------------------------------------------------------------------
-
-    def action_record(self) -> None:
-        """Ask for the workflow's code, and record a tape with it."""
-        if self.book is None:
-            return
-        if self._recorder is not None and self._recorder.is_running:
-            self._recorder.cancel()
-            return
-        known = memory.recall("workflows").get(self.book.walk.run.workflow_type, "")
-        self._ask("workflow code as module:Class or path/to/file.py:Class", self.record, str(known))
-
-    def record(self, workflow: str) -> None:
-        """Record a tape in the background."""
-        if self.book is None or not workflow:
-            return
-        memory.remember("workflows", **{self.book.walk.run.workflow_type: workflow})
-        self._recorder = Recording(self, self.book, workflow)
-        self._recorder.begin()
-
-    # -- prompts -------------------------------------------------------------------------------
-
-    def _ask(self, what: str, answer: Callable[[str], None], value: str = "") -> None:
-        self._asking = answer
-        self.query_one(Prompt).open(what, value)
-
-    @on(Input.Submitted)
-    def _answered(self, message: Input.Submitted) -> None:
-        asking, self._asking = self._asking, None
-        self.close_prompt()
-        if asking is not None:
-            asking(message.value.strip())
-
-    @on(Prompt.Dropped)
-    def close_prompt(self) -> None:
-        """Give the keys back to the pane."""
-        self.query_one(Prompt).close()
-        self.lines("timeline").focus()
+    # -- commands ------------------------------------------------------------------------------
 
     def action_command(self) -> None:
         """Type a command."""
-        self._ask("an event id, +30s, turn N, break …, watch …, record, help, …", self.command)
+        self.ask("an event id, +30s, turn N, break …, watch …, record, help, …", self.command)
 
     def command(self, text: str) -> None:
         """Do what was typed after the colon."""
@@ -326,11 +272,20 @@ class ReplayScreen(ReplayView):
             case "watch" | "unwatch" if argument:
                 if (verb == "watch") != (argument in self.watches):
                     self.watch_value(argument)
+            case "diff":
+                self.diff_with(argument)
+            case "fork":
+                self.action_fork()
+            case "check":
+                self.check(argument) if argument else self.action_check()
+            case "cost":
+                self.action_cost()
+            case "waits":
+                self.action_waits()
             case "record":
                 self.record(argument) if argument else self.action_record()
             case "find":
-                self._needle = argument.lower()
-                self._search(self._needle, 1)
+                self.grep(argument)
             case "runs":
                 self.app.pop_screen()
             case "quit":
@@ -353,7 +308,7 @@ class ReplayScreen(ReplayView):
         assert self.book is not None
         tape = self.book.tape
         if tape is None:
-            self.remark(_NEEDS_TAPE)
+            self.remark(NEEDS_TAPE)
             return
         is_there = text.isdecimal() and 1 <= int(text) <= len(tape.tape)
         self._jump_or_say(
@@ -371,7 +326,7 @@ class ReplayScreen(ReplayView):
 
     def action_find(self) -> None:
         """Type a text to find among the lines of the timeline."""
-        self._ask("find in the timeline", self._find)
+        self.ask("find in the timeline", self._find)
 
     def _find(self, text: str) -> None:
         if text:
@@ -419,7 +374,7 @@ class ReplayScreen(ReplayView):
     def action_fold(self, is_folded: int) -> None:
         """Fold or unfold what the cursor is on."""
         if self.lines("values").has_focus:
-            row = self._value_row()
+            row = self.value_row()
             if row is not None:
                 self.opened = self.opened - {row.path} if is_folded else self.opened | {row.path}
                 self.show_values()
@@ -463,12 +418,20 @@ class ReplayScreen(ReplayView):
             self.pane(each).set_class(each == name, "-full")
 
     @on(LineList.Chosen, "#timeline")
-    def _read_payload(self) -> None:
-        self.query_one(TextPane).focus()
+    def action_payload(self) -> None:
+        """Give what went in and came out here the whole screen."""
+        sections = self.sections
+        if not sections or self.book is None or self.trail is None:
+            self.remark("nothing went in or came out here")
+            return
+        entry = self.book.entry_at(self.trail.here.position)
+        wanted = Tab.OUT if self.tab is Tab.ALL else self.tab
+        index = next((n for n, each in enumerate(sections) if each.tab is wanted), 0)
+        self.app.push_screen(PayloadScreen(shown_name(entry), sections, index))
 
     @on(LineList.Chosen, "#values")
     def _unfold_value(self) -> None:
-        row = self._value_row()
+        row = self.value_row()
         if row is not None:
             self.action_fold(int(row.path in self.opened))
 
@@ -480,9 +443,6 @@ class ReplayScreen(ReplayView):
             self.lines("timeline").focus()
         else:
             self.app.pop_screen()
-
-
-_NEEDS_TAPE = "this needs a tape: T records one"
 
 
 def _side(direction: int) -> str:

@@ -35,10 +35,11 @@ from tui.replay.moves import Moves
 from tui.replay.payloads import Section, Tab, section_lines, sections_of
 from tui.replay.scene import Scene, Scenes
 from tui.replay.scrubber import scrubber_line
+from tui.replay.sitting import Sitting
 from tui.replay.stops import BreakKind, Breakpoint, Stops
 from tui.replay.timeline import Columns, TurnTimeline, short_count
 from tui.replay.values import ValueView, value_rows
-from tui.sources import RunSource, row_of
+from tui.sources import row_of
 from tui.walk import Walk
 
 _TABS = tuple(Tab)
@@ -138,11 +139,11 @@ class ReplayView(Screen[None]):
             super().__init__()
             self.text = text
 
-    def __init__(self, source: RunSource, key: RunKey, branch: str = "") -> None:
+    def __init__(self, sitting: Sitting, key: RunKey) -> None:
         super().__init__()
-        self.source = source
+        self.source = sitting
         self.key = key
-        self.branch = branch
+        self.branch = key.run_id if sitting.recorded_of(key) is not None else ""
         self.book: Book | None = None
         self.moves: Moves | None = None
         self.scenes: Scenes | None = None
@@ -222,9 +223,11 @@ class ReplayView(Screen[None]):
         pane.show(Lines(list(folded(reason, max(8, pane.content_size.width)))))
 
     @on(Loaded)
-    def begin(self, message: Loaded) -> None:
+    def _take_book(self, message: Loaded) -> None:
+        self.begin(message.book)
+
+    def begin(self, book: Book) -> None:
         """Show the run; with a tape that came later, at the place where the reader is."""
-        book = message.book
         if not book.walk.events:
             self.tell_unreadable(self.Unreadable("the history has no events"))
             return

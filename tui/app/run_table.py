@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tracer.identity import RunKey
 from tui import figures
 from tui.event_words import STATUS_GLYPHS
 from tui.pieces import Line, Piece, Tone, cell, figure
@@ -35,8 +36,9 @@ _WIDE_FROM = 120
 class RunTable:
     """A `LineSource` over rows."""
 
-    def __init__(self, rows: Sequence[RunRow]) -> None:
+    def __init__(self, rows: Sequence[RunRow], marked: frozenset[RunKey] = frozenset()) -> None:
         self._rows = rows
+        self._marked = marked
 
     def __len__(self) -> int:
         """How many runs there are."""
@@ -49,7 +51,7 @@ class RunTable:
         cells = [
             _status(row, widths.status),
             cell(row.workflow_type, widths.type, Tone.STRONG),
-            cell(row.key.workflow_id, widths.id(width)),
+            self._id(row.key, widths.id(width)),
             cell(figures.moment(row.started_at), widths.started, Tone.DIM),
             figure(figures.duration(row.duration_ns), widths.duration),
             figure(figures.count(row.steps), widths.steps),
@@ -57,6 +59,11 @@ class RunTable:
             figure(figures.money(row.cost_usd), widths.cost),
         ]
         return _spaced(cells)
+
+    def _id(self, key: RunKey, width: int) -> Piece:
+        if key in self._marked:
+            return cell(f"◆ {key.workflow_id}", width, Tone.WARN)
+        return cell(key.workflow_id, width)
 
 
 def _status(row: RunRow, width: int) -> Piece:

@@ -23,17 +23,20 @@ from replayer.history import Rejected
 from tracer.identity import RunKey
 from tui import filters
 from tui.app.bars import Heading, Prompt
+from tui.app.diff_screen import DiffScreen
 from tui.app.help_screen import TextScreen
 from tui.app.lines import LineList
 from tui.app.replay_screen import ReplayScreen
 from tui.app.run_table import RunTable, headings
 from tui.pieces import Line, Lines, Piece, Tone, piece
-from tui.sources import RunRow, RunSource
+from tui.replay.sitting import Sitting
+from tui.sources import RunRow
 
 _FIRST_BATCH_SECONDS = 0.1
 _LATER_BATCHES = 1.5
 """How much longer each batch takes than the one before: all rows are sorted for each."""
 _CHUNK = 2_000
+_MARK_FIRST = " mark a run with space, go to another, and press D"
 
 
 class RunsScreen(Screen[None]):
@@ -42,6 +45,8 @@ class RunsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", tooltip="show only runs that match"),
         Binding("enter", "open", "open", tooltip="walk through this run"),
+        Binding("space", "mark", "mark", tooltip="mark this run, to compare it"),
+        Binding("D", "diff", "diff", tooltip="compare the marked run with another, or this one"),
         Binding("e", "problems", "problems", tooltip="show what could not be read, and why"),
         Binding("r", "reload", "reload", tooltip="read the source again"),
         Binding("escape", "leave_filter", "clear the filter", show=False),
@@ -71,9 +76,10 @@ class RunsScreen(Screen[None]):
             self.rows = rows
             self.cursor = cursor
 
-    def __init__(self, source: RunSource) -> None:
+    def __init__(self, sitting: Sitting) -> None:
         super().__init__()
-        self._source = source
+        self._source = sitting
+        self._marked: tuple[RunKey, ...] = ()
         self._rows: list[RunRow] = []
         self._shown: Sequence[RunRow] = ()
         self._rejected: list[Rejected] = []
@@ -173,7 +179,8 @@ class RunsScreen(Screen[None]):
     @on(Filtered)
     def _show(self, message: Filtered) -> None:
         self._shown = message.rows
-        self.query_one(LineList).show(RunTable(self._shown), message.cursor)
+        table = RunTable(self._shown, frozenset(self._marked))
+        self.query_one(LineList).show(table, message.cursor)
         self._tell()
 
     def action_filter(self) -> None:
@@ -211,6 +218,29 @@ class RunsScreen(Screen[None]):
         current = self._current()
         if current is not None:
             self.app.push_screen(ReplayScreen(self._source, current))
+
+    def action_mark(self) -> None:
+        """Mark the current run, or no more; of three the first is forgotten."""
+        current = self._current()
+        if current is None:
+            return
+        if current in self._marked:
+            self._marked = tuple(key for key in self._marked if key != current)
+        else:
+            self._marked = (*self._marked, current)[-2:]
+        runs = self.query_one(LineList)
+        runs.show(RunTable(self._shown, frozenset(self._marked)), runs.cursor)
+
+    def action_diff(self) -> None:
+        """Compare the two marked runs, or the marked one with this."""
+        current = self._current()
+        if current is None:
+            return
+        keys = self._marked if len(self._marked) == 2 else (*self._marked, current)
+        if len(set(keys)) == 2:
+            self.app.push_screen(DiffScreen(self._source, keys[0], keys[1]))
+        else:
+            self.query_one("#heading", Heading).tell((piece(_MARK_FIRST, Tone.WARN),))
 
     def action_problems(self) -> None:
         """Show what could not be read, and why."""

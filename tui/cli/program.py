@@ -51,6 +51,7 @@ COMMANDS = {
     "report": Entry("tui.cli.commands.report", "Write a page about a run, or about all runs."),
     "sql": Entry("tui.cli.commands.sql", "Ask the warehouse with SQL, read-only."),
     "tui": Entry("tui.cli.commands.app", "Walk through runs in a full-screen app."),
+    "serve": Entry("tui.cli.commands.serve", "Show the app in a browser on this machine."),
     "doctor": Entry("tui.cli.commands.doctor", "Check this installation."),
     "version": Entry("tui.cli.commands.version", "Print the version."),
 }

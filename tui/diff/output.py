@@ -23,6 +23,7 @@ _STYLES: Final = {
     Tone.NOTE: "cyan",
     Tone.KEYWORD: "magenta",
     Tone.LITERAL: "green",
+    Tone.MATCH: "reverse",
 }
 _NARROWEST: Final = 20
 

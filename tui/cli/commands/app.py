@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def command(
 
     A single RUN, named as for `retrospan show`, is opened at once. Press ? in the app for its keys.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # A browser's app talks through pipes, with a driver of its own.
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
         raise CommandError("the app needs a terminal; `retrospan show` prints a run", Exit.USAGE)
     source, key = choose_source(targets, Places(warehouse, address, namespace))
     if codec is not None:

@@ -1,0 +1,78 @@
+"""One sitting at the app: a source of runs, with the forks that were made meanwhile.
+
+Forks are kept beside the source and not in it: what was never run for real is in no warehouse
+unless somebody asks for that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from replayer.alignment import Knowledge
+from replayer.history import Rejected, RunHistory
+from tracer.identity import RunKey
+from tracer.model import run_from_events
+from tui.resolve import matching
+from tui.sources import RunRow, RunSource, nothing_known, row_of
+
+
+class Sitting:
+    """A `RunSource` that knows what was seen and what was forked."""
+
+    def __init__(self, source: RunSource) -> None:
+        self._source = source
+        self._forks: dict[RunKey, tuple[RunHistory, RunKey]] = {}
+        self._seen: dict[RunKey, RunRow] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The source's."""
+        return self._source.name
+
+    @property
+    def note(self) -> str:
+        """The source's."""
+        return self._source.note
+
+    @property
+    def seen(self) -> list[RunRow]:
+        """The runs that were listed so far."""
+        with self._lock:
+            return list(self._seen.values())
+
+    def rows(self) -> Iterator[RunRow | Rejected]:
+        """Forks, then what the source has."""
+        for history, _ in list(self._forks.values()):
+            yield self._noted(row_of(run_from_events(history.key, history.events)))
+        for found in self._source.rows():
+            yield found if isinstance(found, Rejected) else self._noted(found)
+
+    def _noted(self, row: RunRow) -> RunRow:
+        with self._lock:
+            self._seen[row.key] = row
+        return row
+
+    def load(self, key: RunKey) -> RunHistory:
+        """The history of a fork, or of a run of the source."""
+        fork = self._forks.get(key)
+        return fork[0] if fork is not None else self._source.load(key)
+
+    def knowledge(self, key: RunKey) -> Knowledge:
+        """Nothing of a fork; of a run what the source knows."""
+        return nothing_known() if key in self._forks else self._source.knowledge(key)
+
+    def add_fork(self, history: RunHistory, recorded: RunKey) -> None:
+        """Keep a fork, and of which run it is."""
+        self._forks[history.key] = history, recorded
+        self._noted(row_of(run_from_events(history.key, history.events)))
+
+    def recorded_of(self, key: RunKey) -> RunKey | None:
+        """The run that a fork was made from; `None` for what is no fork."""
+        fork = self._forks.get(key)
+        return None if fork is None else fork[1]
+
+    def named(self, text: str) -> list[RunKey]:
+        """The runs seen so far that a name fits, as on the command line."""
+        return matching(text, [row.key for row in self.seen])

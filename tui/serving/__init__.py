@@ -1,0 +1,5 @@
+"""The app in a browser, on this machine alone."""
+
+from tui.serving.server import LocalServer
+
+__all__ = ["LocalServer"]
