@@ -6,9 +6,9 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-MINUTE = timedelta(minutes=1)
-
 from tracer import decision
+
+MINUTE = timedelta(minutes=1)
 
 
 @workflow.defn
