@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from replayer.embedded import TemporalServer
 
 _ROOT = Path(__file__).parent.parent
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("retrospan", deadline=None)
+settings.load_profile("retrospan")
 
 
 @pytest.fixture(scope="session")

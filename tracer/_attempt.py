@@ -72,7 +72,7 @@ class Attempt:
             attributes=self._attributes(headers, args),
             sampled=step.sampled,
         )
-        self.span = emitter.start(self._record, sampled=step.sampled)
+        self.span = emitter.start(self._record)
         if info.attempt > 1:
             self._look_back()
 
@@ -140,8 +140,7 @@ class Attempt:
             asked = info.started_time if info.is_local else info.current_attempt_scheduled_time
             backoff = asked.timestamp() - previous.ended_at
             attributes[A.BACKOFF_SECONDS.value] = max(backoff, 0.0)
-        self.span.set_attributes(attributes)
-        self._record.attributes.update(attributes)
+        self._emitter.learn(self.span, self._record, attributes)
 
     def _finish(self, error: BaseException | None, result: Any) -> None:
         """Note how it ended."""
@@ -159,10 +158,7 @@ class Attempt:
             self._emitter.memory.remember(self._info, Previous(failure, time.time()))
             record.is_error = failure.kind != "canceled" and not failure.benign
             record.status_message = failure.message
-        # For the SDK a few attributes are less work one by one.
-        for key, value in attributes.items():
-            self.span.set_attribute(key, value)
-        record.attributes.update(attributes)
+        self._emitter.learn(self.span, record, attributes)
         record.end_ns = time.time_ns()
 
     def _end(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Final, Literal
 
@@ -24,6 +24,7 @@ from tracer._branching import DEFAULT_BRANCHES, Branching
 from tracer._finished import FinishedSpans, finished_spans
 from tracer._guard import Guard
 from tracer._ids import IDS, tracer_of
+from tracer._latent import LatentSpan
 from tracer._meters import Measured, Meters
 from tracer._otel import otel_kind, parent_context, remote_span, span_context
 from tracer._outbox import Item, Outbox, OverdueSpan
@@ -37,7 +38,7 @@ from tracer.limits import Limits
 from tracer.names import TRACER_NAME, SpanKind
 from tracer.redaction.content import ContentPolicy
 from tracer.settings import DEFAULT_SETTINGS, SpanSettings
-from tracer.spans import SpanRecord
+from tracer.spans import SpanRecord, Value
 
 _QUEUE_SIZE: Final = 10_000
 """Records that may wait. At 1 KB each this bounds memory when the processors are slow."""
@@ -219,20 +220,55 @@ class Emitter:
             record: What it stands for, with the time of its end.
             in_task_of: The run whose workflow task it is part of and has to wait for.
         """
-        if in_task_of is None:
+        slept = isinstance(span, LatentSpan) and span.slept_through()
+        if in_task_of is not None:
+            self._ensure_thread()
+            self.outbox.add(in_task_of, OverdueSpan(span, record))
+        elif slept:
+            self.emit(OverdueSpan(span, record))
+        else:
             self._finish_live(span, record)
-            return
-        self._ensure_thread()
-        self.outbox.add(in_task_of, OverdueSpan(span, record))
 
-    def start(
-        self, record: SpanRecord, *, sampled: bool = True, remote_parent: bool = True
-    ) -> trace.Span:
-        """Begin a span now, for one that something else will nest under. The caller ends it."""
+    def start(self, record: SpanRecord) -> trace.Span:
+        """Begin a span now, for one that something else will nest under.
+
+        The caller ends it with `end`. What there is to add comes through `learn`.
+        """
+        short = self._short_way() if record.sampled else None
+        if short is None or not short.is_foreseeable:
+            return self._start_live(record)
+        context, result = short.sampled(record)
+        if result.decision is Decision.DROP:
+            return trace.NonRecordingSpan(context)
+
+        def wake() -> trace.Span:
+            # Called by the user's code, which must not get to see what goes wrong here.
+            with self.guard.shielded("waking a span"):
+                return self._start_live(record)
+            return trace.NonRecordingSpan(context)
+
+        return LatentSpan(context, wake)
+
+    def learn(self, span: trace.Span, record: SpanRecord, attributes: Mapping[str, Value]) -> None:
+        """Add to a span that was begun with `start`, and to what it stands for."""
+        record.attributes.update(attributes)
+        live = span.if_live() if isinstance(span, LatentSpan) else span
+        if live is not None:
+            # For the SDK a few attributes are less work one by one.
+            for key, value in attributes.items():
+                live.set_attribute(key, value)
+
+    def _short_way(self) -> FinishedSpans | None:
+        """The way for spans that nobody notices before their end, if there is one now."""
+        if self._finished is None or not self._finished.is_current():
+            self._finished = finished_spans(self.tracer)
+        return self._finished
+
+    def _start_live(self, record: SpanRecord) -> trace.Span:
         IDS.give(record.trace_id, record.span_id)
         return self.tracer.start_span(
             record.name,
-            context=parent_context(record.parent, sampled=sampled, remote=remote_parent),
+            context=parent_context(record.parent, sampled=record.sampled, remote=True),
             kind=otel_kind(record.kind),
             attributes=record.attributes,
             links=[Link(span_context(link)) for link in record.links],
@@ -268,8 +304,9 @@ class Emitter:
 
     def _drain(self) -> None:
         """Finish what waits."""
-        with self.guard.shielded("looking at the processors"):
-            self._finished = finished_spans(self.tracer)
+        if self._queue:
+            with self.guard.shielded("looking at the processors"):
+                self._finished = finished_spans(self.tracer)
         while self._queue:
             item = self._queue.popleft()
             if isinstance(item, threading.Event):
@@ -290,13 +327,24 @@ class Emitter:
         if isinstance(item, Measured):
             self.meters.observe_activation(item)
         elif isinstance(item, OverdueSpan):
-            self._finish_live(item.span, item.record)
+            self._finish_overdue(item.span, item.record)
         elif not item.sampled:
             self.meters.observe(item)
         elif self._finished is not None:
             self.meters.observe(item, self._finished.send(item))
         else:
-            self._finish_live(self.start(item), item)
+            self._finish_live(self._start_live(item), item)
+
+    def _finish_overdue(self, span: trace.Span, record: SpanRecord) -> None:
+        if not isinstance(span, LatentSpan) or span.if_live() is not None:
+            self._finish_live(span, record)
+        elif self._finished is not None:
+            # Samplers that were asked about such a span leave its attributes alone.
+            self._finished.send_sampled(record, span.get_span_context())
+            self.meters.observe(record, span)
+        else:
+            # A processor that came since it began wants to see it start.
+            self._finish_live(self._start_live(record), record)
 
     def _finish_live(self, span: trace.Span, record: SpanRecord) -> None:
         if record.sampled:

@@ -23,7 +23,14 @@ from opentelemetry.sdk.trace import (
     Tracer,
 )
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
-from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.sdk.trace.sampling import (
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    StaticSampler,
+    TraceIdRatioBased,
+)
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
@@ -42,6 +49,15 @@ _MOST_LINKS: Final = 2
 _SILENT: Final = frozenset({CountingSpanProcessor, BatchSpanProcessor, SimpleSpanProcessor})
 """Processors that do nothing before a span ends."""
 _FANS: Final = frozenset({SynchronousMultiSpanProcessor, ConcurrentMultiSpanProcessor})
+_STEADY: Final = (StaticSampler, TraceIdRatioBased)
+"""Samplers that go by the trace's id or by nothing."""
+_OF_PARENTS: Final = (
+    "_root",
+    "_remote_parent_sampled",
+    "_remote_parent_not_sampled",
+    "_local_parent_sampled",
+    "_local_parent_not_sampled",
+)
 _INTERNAL_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _UNSET: Final = Status()
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
@@ -94,13 +110,16 @@ class FinishedSpans:
         self._scope: InstrumentationScope = getattr(tracer, "_instrumentation_scope", _SCOPE)
         self._sampler: Sampler = tracer.sampler
         self._processor: SpanProcessor = tracer.span_processor
+        self._seen = _processors_of(self._processor)
+        self.is_foreseeable = _is_steady(self._sampler)
+        """Whether the sampler, asked twice, says the same."""
 
-    def send(self, record: SpanRecord) -> trace.Span:
-        """Hand over a span, unless the sampler is against it.
+    def is_current(self) -> bool:
+        """Whether the tracer has the processors that it had when this was made."""
+        return _processors_of(self._processor) is self._seen
 
-        Returns:
-            One that stands for it as an exemplar.
-        """
+    def sampled(self, record: SpanRecord) -> tuple[SpanContext, SamplingResult]:
+        """What the sampler says of a span, and the span's context by that."""
         result = self._sampler.should_sample(
             parent_context(record.parent, sampled=True, remote=True),
             record.trace_id,
@@ -115,10 +134,25 @@ class FinishedSpans:
             trace_flags=_SAMPLED if result.decision is Decision.RECORD_AND_SAMPLE else _NOT_SAMPLED,
             trace_state=result.trace_state,
         )
+        return context, result
+
+    def send(self, record: SpanRecord) -> trace.Span:
+        """Hand over a span, unless the sampler is against it.
+
+        Returns:
+            One that stands for it as an exemplar.
+        """
+        context, result = self.sampled(record)
         if result.decision is not Decision.DROP:
-            span = readable(record, self._resource, self._scope, context, result.attributes)
-            self._processor.on_end(span)
+            self.send_sampled(record, context, result.attributes)
         return trace.NonRecordingSpan(context)
+
+    def send_sampled(
+        self, record: SpanRecord, context: SpanContext, attributes: Attributes = None
+    ) -> None:
+        """Hand over a span that the sampler was asked about."""
+        span = readable(record, self._resource, self._scope, context, attributes)
+        self._processor.on_end(span)
 
 
 def finished_spans(tracer: trace.Tracer) -> FinishedSpans | None:
@@ -149,3 +183,16 @@ def _is_silent(processor: Any) -> bool:
     if kind is GenAIEnricher:
         return processor.forward_to is None or _is_silent(processor.forward_to)
     return kind in _SILENT
+
+
+def _processors_of(processor: SpanProcessor) -> object:
+    """What is another object as soon as a provider gets one more processor."""
+    return getattr(processor, "_span_processors", None)
+
+
+def _is_steady(sampler: object) -> bool:
+    if type(sampler).__module__ != ParentBased.__module__:
+        return False
+    if isinstance(sampler, ParentBased):
+        return all(_is_steady(getattr(sampler, name, None)) for name in _OF_PARENTS)
+    return isinstance(sampler, _STEADY)
