@@ -22,6 +22,7 @@ from analytics.event_rows import key_columns
 from analytics.pool import Known, Part, mark
 from analytics.run_rows import DERIVED_TABLES
 from analytics.settling import note_runs, settle_pending
+from analytics.spans import SpanBatch, store_span_batch
 from analytics.staging import (
     Item,
     Staged,
@@ -70,9 +71,10 @@ class IngestReport:
     runs_unchanged: int = 0
     events_new: int = 0
     rejected: int = 0
-    """Sources that could not be read."""
+    """Sources that could not be read, and spans without a proper id or time."""
     conflicts: int = 0
     """Histories that contradict what is stored."""
+    spans_new: int = 0
 
     def __add__(self, other: IngestReport) -> IngestReport:
         names = [field.name for field in fields(self)]
@@ -113,7 +115,7 @@ def ingest(
     return report
 
 
-def apply_batch(warehouse: Warehouse, items: Sequence[Item]) -> IngestReport:
+def apply_batch(warehouse: Warehouse, items: Sequence[Item | SpanBatch]) -> IngestReport:
     """Store one batch inside the transaction that the caller has open."""
     report = store_rejects(warehouse, [item for item in items if isinstance(item, Rejected)])
     histories = [item for item in items if isinstance(item, RunHistory)]
@@ -125,6 +127,10 @@ def apply_batch(warehouse: Warehouse, items: Sequence[Item]) -> IngestReport:
         report += IngestReport(runs_unchanged=len(group) - len(fresh))
         if fresh:
             report += store_staged(warehouse, stage(fresh, schemas))
+    for item in items:
+        if isinstance(item, SpanBatch):
+            stored, rejected = store_span_batch(warehouse.connection, item)
+            report += IngestReport(spans_new=stored, rejected=rejected)
     return report
 
 

@@ -74,6 +74,8 @@ class Part:
     """Of them those that the ledger has; they are not staged."""
     files: tuple[str, ...] = ()
     """Files and members that were finished."""
+    span_batches: int = 0
+    """Of spans, which come from files of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,9 @@ def mark(digest: str, key: RunKey) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def worker_count(sources: Sequence[str | Path]) -> int:
+def worker_count(sources: Sequence[str | Path | SourceFile]) -> int:
     """How many processes should read these sources; 1 where starting others does not pay."""
-    if any(str(source) == "-" for source in sources):
+    if any(source == "-" for source in sources):
         return 1
     size = 0
     for file in chain.from_iterable(map(files_of, sources)):
@@ -131,7 +133,7 @@ def parts_of(
 
 
 def parts_of_files(
-    sources: Iterable[str | Path],
+    sources: Iterable[str | Path | SourceFile],
     namespace: str | None,
     schemas: Schemas,
     known: Known,
@@ -227,7 +229,7 @@ def _died(job: Sequence[SourceFile]) -> WorkerDied:
     )
 
 
-def _jobs(sources: Iterable[str | Path]) -> Iterator[tuple[SourceFile, ...]]:
+def _jobs(sources: Iterable[str | Path | SourceFile]) -> Iterator[tuple[SourceFile, ...]]:
     """Files that one worker reads together; parts of one run are never in two jobs."""
     job: list[SourceFile] = []
     size = 0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import pyarrow as pa
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from analytics.branch_rows import branch_row
 from analytics.llm_rows import cost_columns, usage_columns
@@ -33,15 +34,22 @@ from tracer.names import SpanKind
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
     from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 
-__all__ = ["SpanRows", "span_rows", "store_spans"]
+__all__ = ["SpanBatch", "SpanRows", "span_rows", "store_span_batch", "store_spans"]
 
 _ERROR_STATUS: Final = 2
 _MAX_TIME: Final = 2**63
 _MAX_INT32: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SpanBatch:
+    """Some spans, as they travel between processes."""
+
+    data: bytes
+    """A serialized `ExportTraceServiceRequest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +197,16 @@ def store_spans(connection: DuckDBPyConnection, rows: Sequence[Row]) -> int:
     _find_runs(connection, traces)
     note_traces(connection, traces)
     return len(fresh)
+
+
+def store_span_batch(connection: DuckDBPyConnection, batch: SpanBatch) -> tuple[int, int]:
+    """Store spans inside the transaction that the caller has open.
+
+    Returns:
+        How many were new, and how many have no proper id or time and were left out.
+    """
+    found = span_rows(ExportTraceServiceRequest.FromString(batch.data))
+    return store_spans(connection, found.rows), found.rejected
 
 
 _TABLES: Final = (

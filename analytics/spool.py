@@ -25,6 +25,7 @@ import zstandard
 from analytics.errors import SpoolError
 from analytics.ingest import IngestReport, Item, apply_batch
 from analytics.restore import restored
+from analytics.spans import SpanBatch
 from replayer.history import HistoryError, Rejected
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 
     from analytics.warehouse import Warehouse
 
-__all__ = ["Spool", "drain"]
+__all__ = ["Spool", "Spoolable", "drain"]
+
+type Spoolable = Item | SpanBatch
+"""What a batch is made of."""
 
 _BATCH: Final = ".batch"
 _REPORT: Final = ".report"
@@ -50,7 +54,7 @@ class Spool:
         """Nothing is made on disk before something is put in."""
         self.folder = Path(f"{warehouse}.spool")
 
-    def put(self, items: Sequence[Item]) -> str:
+    def put(self, items: Sequence[Spoolable]) -> str:
         """Hand over a batch; returns its name."""
         self.folder.mkdir(parents=True, exist_ok=True)
         # Names sort by age, so that batches are stored in the order in which they came.
@@ -67,7 +71,7 @@ class Spool:
         """Names of the batches that wait, oldest first."""
         return sorted(path.stem for path in self.folder.glob(f"*{_BATCH}"))
 
-    def get(self, name: str) -> list[Item]:
+    def get(self, name: str) -> list[Spoolable]:
         """Read a batch.
 
         Raises:
@@ -157,7 +161,7 @@ def _forget_discarded(warehouse: Warehouse, spool: Spool) -> None:
         )
 
 
-def _packed(items: Iterable[Item]) -> bytes:
+def _packed(items: Iterable[Spoolable]) -> bytes:
     buffer = io.BytesIO()
     for item in items:
         head, body = _record(item)
@@ -167,7 +171,9 @@ def _packed(items: Iterable[Item]) -> bytes:
     return buffer.getvalue()
 
 
-def _record(item: Item) -> tuple[bytes, bytes]:
+def _record(item: Spoolable) -> tuple[bytes, bytes]:
+    if isinstance(item, SpanBatch):
+        return orjson.dumps({"spans": {}}), item.data
     if isinstance(item, Rejected):
         reject = {"uri": item.uri, "reason": item.error.reason, "is_notice": item.is_notice}
         return orjson.dumps({"rejected": reject}), b""
@@ -179,7 +185,7 @@ def _record(item: Item) -> tuple[bytes, bytes]:
     return orjson.dumps({"history": head}), item.raw
 
 
-def _unpacked(data: bytes) -> Iterable[Item]:
+def _unpacked(data: bytes) -> Iterable[Spoolable]:
     view, at = memoryview(data), 0
     while at < len(view):
         head_size, body_size = _LENGTHS.unpack_from(view, at)
@@ -191,7 +197,9 @@ def _unpacked(data: bytes) -> Iterable[Item]:
         yield _item(head, bytes(view[start + head_size : at]))
 
 
-def _item(head: dict[str, Any], body: bytes) -> Item:
+def _item(head: dict[str, Any], body: bytes) -> Spoolable:
+    if "spans" in head:
+        return SpanBatch(body)
     if (reject := head.get("rejected")) is not None:
         error = HistoryError(reject["uri"], reject["reason"])
         return Rejected(reject["uri"], error, bool(reject["is_notice"]))

@@ -23,13 +23,15 @@ from analytics.ingest import (
     known_sources,
     store_parts,
 )
+from analytics.otlp_files import is_otlp_file, read_otlp_files
 from analytics.pool import Part, parts_of, parts_of_files, worker_count
 from analytics.settling import settle_pending
 from analytics.snapshot import publish_snapshot
-from analytics.spool import Spool, drain
+from analytics.spans import SpanBatch
+from analytics.spool import Spool, Spoolable, drain
 from analytics.staging import staged_schemas
 from analytics.warehouse import Warehouse, open_warehouse
-from replayer.history import Rejected, read_histories
+from replayer.history import Rejected, SourceFile, files_of, read_histories
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -41,6 +43,8 @@ _PATIENCE_SECONDS: Final = 120.0
 _TRANSACTION_EVENTS: Final = 30_000
 _TRANSACTION_PARTS: Final = 50
 
+type Source = str | Path | SourceFile
+"""What can be read."""
 type Told = Callable[[IngestReport, Sequence[Part]], None]
 """Is told how far an import is, and what the last transaction was made of."""
 
@@ -97,7 +101,7 @@ class Writer:
         workers: int | None = None,
         told: Told | None = None,
     ) -> IngestReport:
-        """Store the histories in files, folders and archives.
+        """Store the histories in files, folders and archives, and the spans in OTLP files.
 
         Args:
             sources: Paths, or `-` for stdin.
@@ -111,10 +115,18 @@ class Writer:
             WorkerDied: A process that read files ended early. What was stored is kept.
         """
         told = told or _nobody
+        files, span_files = _told_apart(sources)
         if self._warehouse is None and not self.try_lock():
-            return self._hand_over_files(sources, namespace, told)
+            report = self._hand_over_files(files, namespace, told)
+        else:
+            workers = worker_count(files) if workers is None else workers
+            report = self._import_histories(files, namespace, workers, told)
+        return self._import_spans(span_files, report, told)
+
+    def _import_histories(
+        self, sources: Sequence[Source], namespace: str | None, workers: int, told: Told
+    ) -> IngestReport:
         assert self._warehouse is not None
-        workers = worker_count(sources) if workers is None else workers
         schemas = staged_schemas(self._warehouse.connection)
         known = known_sources(self._warehouse)
         parts = (
@@ -133,8 +145,23 @@ class Writer:
                 told(report, group)
         return report
 
+    def _import_spans(
+        self, files: Sequence[SourceFile], report: IngestReport, told: Told
+    ) -> IngestReport:
+        for found in read_otlp_files(files):
+            match found:
+                case str():
+                    told(report, [Part(files=(found,))])
+                case Rejected():
+                    report += self._store([found])
+                    told(report, [Part(rejects=(found,))])
+                case SpanBatch():
+                    report += self._store([found])
+                    told(report, [Part(span_batches=1)])
+        return report
+
     def _hand_over_files(
-        self, sources: Sequence[str | Path], namespace: str | None, told: Told
+        self, sources: Sequence[Source], namespace: str | None, told: Told
     ) -> IngestReport:
         report = IngestReport()
         files: list[str] = []
@@ -149,7 +176,7 @@ class Writer:
             files.clear()
         return report
 
-    def _store(self, batch: Sequence[Item]) -> IngestReport:
+    def _store(self, batch: Sequence[Spoolable]) -> IngestReport:
         if self._warehouse is None and not self.try_lock():
             return self._hand_over(batch)
         assert self._warehouse is not None
@@ -159,7 +186,7 @@ class Writer:
         settle_pending(self._warehouse.connection, at_least=SETTLE_AT)
         return report
 
-    def _hand_over(self, batch: Sequence[Item]) -> IngestReport:
+    def _hand_over(self, batch: Sequence[Spoolable]) -> IngestReport:
         name = self._spool.put(batch)
         deadline = time.monotonic() + self._patience
         while time.monotonic() < deadline:
@@ -204,6 +231,19 @@ class Writer:
 
 def _nobody(report: IngestReport, parts: Sequence[Part]) -> None:
     """Nobody wants to know."""
+
+
+def _told_apart(sources: Iterable[str | Path]) -> tuple[list[Source], list[SourceFile]]:
+    """Files that may hold histories, and files of spans."""
+    histories: list[Source] = []
+    spans: list[SourceFile] = []
+    for source in sources:
+        if str(source) == "-":
+            histories.append(source)
+            continue
+        for file in files_of(source):
+            (spans if is_otlp_file(file) else histories).append(file)
+    return histories, spans
 
 
 def _worth_a_transaction(parts: Iterable[Part]) -> Iterator[list[Part]]:

@@ -25,7 +25,7 @@ from replayer.history.model import KeySource, Origin, Rejected, RunHistory, Unkn
 from replayer.history.payloads import DecodedPayload, decode, iter_payloads
 from replayer.history.reading import read_bytes, read_histories
 from replayer.history.server import from_server, runs_from_server
-from replayer.history.sources import SourceFile, files_of
+from replayer.history.sources import Member, SourceFile, files_of, members_of
 
 __all__ = [
     "Codec",
@@ -35,6 +35,7 @@ __all__ = [
     "HistoryError",
     "HistoryUnavailable",
     "KeySource",
+    "Member",
     "Origin",
     "Rejected",
     "RunHistory",
@@ -48,6 +49,7 @@ __all__ = [
     "files_of",
     "from_server",
     "iter_payloads",
+    "members_of",
     "read_bytes",
     "read_histories",
     "runs_from_server",

@@ -44,7 +44,7 @@ def test_an_import_beside_a_collector(path: Path) -> None:
             report = writer.ingest(ITEMS)
             assert report == IngestReport(runs_new=2, events_new=34, rejected=1)
             assert writer.ingest(ITEMS) == IngestReport(runs_unchanged=2, rejected=1)
-        assert collector.counters.runs_spooled == 4
+    assert collector.counters.runs_spooled == 4
     assert run_query(path, "SELECT workflow_id, status FROM core.runs ORDER BY run_id").rows == [
         ("order-1", "COMPLETED"),
         ("order-1", "FAILED"),

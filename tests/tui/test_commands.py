@@ -113,6 +113,7 @@ def test_importing_twice_changes_nothing(folder: Path, capsys: Captured) -> None
         "events_new": 0,
         "rejected": 0,
         "conflicts": 0,
+        "spans_new": 0,
     }
 
 

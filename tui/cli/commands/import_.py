@@ -31,7 +31,7 @@ class Tally:
 
     read: int = 0
     unreadable: int = 0
-    """Sources that were there and are no histories."""
+    """Sources that were there and are neither histories nor spans."""
     unavailable: int = 0
     """Sources that could not be opened."""
 
@@ -58,8 +58,8 @@ def command(
     """Read histories into a warehouse; what it knows already is left as it is.
 
     SRC is a file, a folder, an archive, or - for stdin: JSON from `temporal workflow show` or the
-    UI, protobuf, Cloud exports, compressed or not. What is no history is named on stderr and
-    skipped.
+    UI, protobuf, Cloud exports, compressed or not; and spans as the file exporter of the
+    OpenTelemetry collector writes them. What is neither is named on stderr and skipped.
     """
     tally = Tally()
     with open_writer(warehouse) as writer, _progress(sources) as advance:
@@ -79,7 +79,7 @@ def command(
 
 def _tell(part: Part, tally: Tally) -> None:
     """Count what was read, and say what was not."""
-    tally.read += part.runs_read
+    tally.read += part.runs_read + part.span_batches
     for reject in part.rejects:
         if reject.is_notice:
             say(str(reject.error))
@@ -106,6 +106,8 @@ def summary(report: IngestReport, warehouse: Path) -> str:
         f"{report.runs_extended:,} extended, {report.runs_unchanged:,} unchanged",
         f"{figures.counted(report.events_new, 'new event')} in {warehouse}",
     ]
+    if report.spans_new:
+        parts.append(figures.counted(report.spans_new, "new span"))
     if report.rejected:
         parts.append(f"{report.rejected:,} not read")
     if report.conflicts:
