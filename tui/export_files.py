@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,6 +58,21 @@ class Skipped:
     key: RunKey
 
 
+class Pace:
+    """Lets something begin at most so many times a second, evenly spaced."""
+
+    def __init__(self, per_second: float) -> None:
+        self._interval = 1 / per_second
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait until it is this one's turn."""
+        now = time.monotonic()
+        at = max(now, self._next)
+        self._next = at + self._interval
+        await asyncio.sleep(at - now)
+
+
 type Outcome = RunHistory | Rejected | Skipped
 
 
@@ -90,6 +106,7 @@ async def fetched(
     *,
     is_complete: Callable[[Target], bool],
     concurrency: int,
+    pace: Pace | None = None,
 ) -> AsyncGenerator[Outcome]:
     """Fetch runs, at most `concurrency` at a time, in the order of `targets`.
 
@@ -98,6 +115,7 @@ async def fetched(
         targets: What to fetch.
         is_complete: Whether a run needs no fetching.
         concurrency: Histories that are fetched and held at once.
+        pace: How often a fetch may begin; as fast as they come when `None`.
     """
     waiting: list[asyncio.Task[Outcome]] = []
     try:
@@ -105,6 +123,8 @@ async def fetched(
             if await asyncio.to_thread(is_complete, target):
                 yield Skipped(target.key)
                 continue
+            if pace is not None:
+                await pace.turn()
             waiting.append(asyncio.create_task(_fetch(client, target.key)))
             if len(waiting) >= concurrency:
                 yield await waiting.pop(0)

@@ -28,6 +28,10 @@ class Store(Protocol):
         """Take one run; it is stored at the latest when the block of `open_store` ends."""
         ...
 
+    def settle(self) -> None:
+        """Store what was taken, show it to readers, and let other writers in."""
+        ...
+
 
 class _Nowhere:
     """No warehouse was asked for: nothing is missing in it."""
@@ -36,6 +40,9 @@ class _Nowhere:
         return True
 
     def add(self, history: RunHistory) -> None:
+        return
+
+    def settle(self) -> None:
         return
 
 
@@ -58,6 +65,10 @@ class _InWarehouse:
         self._events += len(history.events)
         if self._events >= _BATCH_EVENTS:
             self.flush()
+
+    def settle(self) -> None:
+        self.flush()
+        self._writer.close(publish=True)
 
     def flush(self) -> None:
         batch, self._batch, self._events = self._batch, [], 0

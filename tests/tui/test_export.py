@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,10 +14,13 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client, WorkflowHistory
 
+from analytics.query import run_query
 from replayer.history import RunHistory, export_path, from_server, read_histories
+from tracer.model import run_from_events
 from tui.cli import main
 from tui.cli.exits import Exit
-from tui.export_files import FileFormat, Target, has_whole_file, write_history
+from tui.export_files import FileFormat, Pace, Target, has_whole_file, write_history
+from tui.figures import counted
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -37,8 +43,6 @@ async def export(
     temporal_address: str, capsys: pytest.CaptureFixture[str], *arguments: str | Path
 ) -> tuple[int, dict[str, Any], str]:
     """Run the command in a thread of its own: it brings its own event loop."""
-    import asyncio
-
     capsys.readouterr()
     texts = ["export", "--address", temporal_address, "--json", *map(str, arguments)]
     code = await asyncio.to_thread(main, texts)
@@ -112,8 +116,6 @@ async def test_a_query_into_a_warehouse(
 async def test_a_run_on_the_server_is_shown(
     temporal_address: str, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import asyncio
-
     workflow_id = await start(client, "odd:id", terminate=True)
     run_id = (await from_server(client, workflow_id)).key.run_id
 
@@ -123,6 +125,77 @@ async def test_a_run_on_the_server_is_shown(
         shown = json.loads(capsys.readouterr().out)
         assert (shown["status"], shown["run_id"]) == ("TERMINATED", run_id)
         assert shown["key_source"] == "server"
+
+
+async def test_following_fetches_what_is_new_until_interrupted(
+    temporal_address: str, client: Client, tmp_path: Path
+) -> None:
+    prefix = f"follow-{uuid4().hex[:8]}"
+    closed = await start(client, prefix, terminate=True)
+    out, warehouse = tmp_path / "out", tmp_path / "w.duckdb"
+    options = ["--query", f"WorkflowId STARTS_WITH '{prefix}'", "--every", "0.2", "--follow"]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "import sys; from tui.cli import main; sys.exit(main())"),
+        *("export", "--address", temporal_address, *options, "--rate", "100", "--json"),
+        *("--out", str(out), "--warehouse", str(warehouse)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stderr is not None
+
+        async def told(count: int) -> None:
+            assert process.stderr is not None
+            line = await process.stderr.readline()
+            assert line.decode() == f"{counted(count, 'run')} exported so far\n"
+
+        await told(1)
+        running = await start(client, prefix)
+        await told(2)
+        await client.get_workflow_handle(running).signal("nudge")
+        await told(3)
+        await client.get_workflow_handle(running).terminate("enough")
+        await told(4)
+        process.send_signal(signal.SIGINT)
+        output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert (process.returncode, errors.count(b"\n")) == (Exit.OK, 1)
+    report = json.loads(output)
+    assert (report["exported"], report["rejected"]) == (4, 0)
+    found = {f.key.workflow_id: f for f in read_histories([out]) if isinstance(f, RunHistory)}
+    assert {name: run_from_events(f.key, f.events).is_closed for name, f in found.items()} == {
+        closed: True,
+        running: True,
+    }
+    assert sorted(
+        run_query(warehouse, "SELECT workflow_id, n_events, is_closed FROM core.runs").rows
+    ) == sorted((name, len(f.events), True) for name, f in found.items())
+
+
+async def test_fetches_begin_no_faster_than_they_may() -> None:
+    pace = Pace(per_second=50)
+    begun = asyncio.get_running_loop().time()
+    for _ in range(6):
+        await pace.turn()
+    # Five intervals lie between six; a timer may fire a clock tick early.
+    assert asyncio.get_running_loop().time() - begun > 0.099
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--follow", "--limit", "3"], "drop one"),
+        (["--follow", "--query", "WorkflowType='A' ORDER  BY CloseTime"], "leave the order out"),
+    ],
+)
+def test_what_cannot_be_followed(
+    arguments: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", *arguments, "--out", str(tmp_path)]) == Exit.USAGE
+    assert complaint in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
