@@ -1,6 +1,6 @@
 -- What is about to hit a limit of Temporal.
 CREATE VIEW ref.limits AS
-SELECT 'payload' AS limit_name, 2097152.0 AS maximum, 0.8 AS near_share
+SELECT 'payload' AS limit_name, CAST(2097152 AS DOUBLE) AS maximum, CAST(0.8 AS DOUBLE) AS near_share
 UNION ALL SELECT 'history_events', 51200.0, 0.8
 UNION ALL SELECT 'history_bytes', 52428800.0, 0.8
 UNION ALL SELECT 'activation', 2.0, 0.8;
