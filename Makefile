@@ -35,7 +35,7 @@ stores:
 # Servers, workers and browsers of many tests share the machine: what fails is tried once more, alone.
 AGAIN = { echo 'Trying what failed once more, alone …'; $(BIN)/pytest -q --last-failed --last-failed-no-failures none; }
 
-test: setup
+test: setup .duckdb15/installed
 	@$(BIN)/pytest -q -n 3 --dist loadfile || $(AGAIN)
 
 test-fast: setup
@@ -56,6 +56,12 @@ OLDEST_TESTS := tests/tracer/test_live.py tests/tracer/test_exactly_once.py \
 
 test-oldest: setup .oldest/installed
 	@export PYTHONPATH=.oldest; $(BIN)/pytest -q -n 3 --dist loadfile $(OLDEST_TESTS) || $(AGAIN)
+
+# DuckDB as Grafana's plugin has it: snapshots are read with it.
+.duckdb15/installed: Makefile | setup
+	@rm -rf .duckdb15
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .duckdb15 duckdb==1.5.5
+	@touch $@
 
 # The SDK of Mistral Workflows, laid over the environment in the same way.
 MISTRAL_SDK := tests/replayer/mistral_sdk.txt
@@ -92,4 +98,4 @@ bench: setup
 	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
-	rm -rf .venv .oldest .stores .mistral build dist retrospan-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .oldest .duckdb15 .stores .mistral build dist retrospan-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,9 +9,12 @@ newest; if not and if nobody writes, the reader who finds out makes a new one.
 from __future__ import annotations
 
 import os
+import time
 import uuid
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from analytics.warehouse import Warehouse
 
 __all__ = ["publish_snapshot", "reader_file", "snapshot_path"]
+
+_LEFT_SECONDS: Final = 86_400.0
 
 
 def snapshot_path(warehouse: Path | str) -> Path:
@@ -79,6 +84,7 @@ def _publish(connection: duckdb.DuckDBPyConnection, source: str, path: Path) -> 
     snapshot = snapshot_path(path)
     part = snapshot.with_name(f"{snapshot.name}.{uuid.uuid4().hex}.tmp")
     stored_at = _stored_at(path)
+    _clear_leftovers(snapshot)
     try:
         connection.execute(
             f"ATTACH {_quoted(part)} AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')"
@@ -107,6 +113,14 @@ def _settle(connection: duckdb.DuckDBPyConnection, source: str) -> None:
         return
     finally:
         connection.execute(f'USE "{before}"')
+
+
+def _clear_leftovers(snapshot: Path) -> None:
+    """Remove what publishers that were killed left behind; nobody takes so long to write one."""
+    for part in snapshot.parent.glob(f"{escape(snapshot.name)}.*.tmp*"):
+        with suppress(OSError):  # Another reader clears away, too.
+            if part.stat().st_mtime < time.time() - _LEFT_SECONDS:
+                part.unlink()
 
 
 def _stored_at(path: Path) -> int:
