@@ -16,6 +16,8 @@ __all__ = ["cost_section", "retries_section", "share"]
 _SERIES: Final = 6
 _ROWS: Final = 50
 _BARS: Final = 15
+_SAME: Final = 0.0005
+"""Seconds; bounds that lie closer are one figure."""
 
 
 def share(part: float | None) -> str:
@@ -76,8 +78,48 @@ def cost_section(fleet: Fleet) -> Section:
         len(types),
         "the dearest",
     )
-    charts = _cost_over_time(fleet)
-    return Section("cost", title, lead, charts, [by_type, by_model])
+    tables = [by_type, by_model, _by_step(fleet), *_by_tenant(fleet)]
+    return Section("cost", title, lead, _cost_over_time(fleet), tables)
+
+
+def _by_step(fleet: Fleet) -> Table:
+    found = fleet.rows(_STEPS)
+    return Table(
+        (
+            Column("step"),
+            Column("workflow type"),
+            Column("calls", right=True),
+            Column("cost", right=True),
+            Column("in failed attempts", right=True),
+            Column("priced", right=True),
+        ),
+        [
+            (name or "(no step)", type_ or "", count(calls), _usd(usd), _usd(wasted), share(known))
+            for name, type_, calls, usd, wasted, known in found[:_ROWS]
+        ],
+        "By step",
+        len(found),
+        "the dearest",
+    )
+
+
+def _by_tenant(fleet: Fleet) -> list[Table]:
+    """A table if there are tenants to tell apart."""
+    found = fleet.rows(_TENANTS)
+    if len(found) < 2:
+        return []
+    columns = (
+        Column("tenant"),
+        Column("runs with calls", right=True),
+        Column("calls", right=True),
+        Column("cost", right=True),
+        Column("priced", right=True),
+    )
+    shown = [
+        (tenant or "(not told)", count(runs), count(calls), _usd(usd), share(known))
+        for tenant, runs, calls, usd, known in found[:_ROWS]
+    ]
+    return [Table(columns, shown, "By tenant", len(found), "the dearest")]
 
 
 def _cost_over_time(fleet: Fleet) -> list[Chart]:
@@ -112,7 +154,7 @@ def retries_section(fleet: Fleet) -> Section:
             Column("failed attempts", right=True),
             Column("time wasted", right=True),
             Column("cost wasted", right=True),
-            Column("watched", right=True),
+            Column("exact", right=True),
             Column("mostly after", is_long=True),
         ),
         [_retry(row) for row in found[:_ROWS]],
@@ -120,9 +162,8 @@ def retries_section(fleet: Fleet) -> Section:
         which="the worst",
     )
     lead = (
-        "Time and money of attempts that failed. Where spans watched every attempt it is exact "
-        "(“watched”); elsewhere it is at most the time before the last attempt, and the cost is "
-        "unknown."
+        "Time and money of attempts that failed. “Exact” are the steps whose failed attempts spans "
+        "watched; the rest is between what is known and the most that it can have been."
     )
     timed = [row for row in found if row[4]][:_BARS]
     return Section("retries", title, lead, [_waste(timed)] if timed else [], [table])
@@ -130,13 +171,13 @@ def retries_section(fleet: Fleet) -> Section:
 
 def _waste(found: Sequence[tuple[Any, ...]]) -> Chart:
     names, values = [row[0] for row in found], [row[4] for row in found]
-    texts = [f"{seconds(row[4])} in {counted(row[3], 'failed attempt')}" for row in found]
+    texts = [f"{_between(row[5], row[4])} in {counted(row[3], 'failed attempt')}" for row in found]
     return Chart(
         "retries",
         [rows(names, values, texts, Look("time wasted", "#d08a1f", ""))],
         layout(
             86 + 26 * len(names),
-            xaxis=axis("seconds wasted", range=[0, 1.5 * max(values)]),
+            xaxis=axis("seconds wasted, at most", range=[0, 1.6 * max(values)]),
             yaxis=lanes_axis(names),
             meta={"outside": True},
         ),
@@ -144,15 +185,24 @@ def _waste(found: Sequence[tuple[Any, ...]]) -> Chart:
     )
 
 
+def _between(least: float | None, most: float | None) -> str:
+    if least is None or most is None or most - least < _SAME:
+        return seconds(most)
+    return f"{seconds(least)} to {seconds(most)}"
+
+
 def _retry(row: Sequence[Any]) -> Sequence[str]:
-    name, kind, steps, failed, wasted, usd, exact, after = row
+    name, kind, steps, failed, most, least, usd, most_usd, exact, after = row
+    usd_words = _usd(usd)
+    if most_usd is not None and (usd is None or most_usd > usd):
+        usd_words = f"{usd_words} to {_usd(most_usd)}" if usd is not None else f"≤ {_usd(most_usd)}"
     return (
         name,
         kind or "",
         count(steps),
         count(failed),
-        seconds(wasted),
-        _usd(usd),
+        _between(least, most),
+        usd_words,
         f"{exact:,} of {steps:,}",
         after or "",
     )
@@ -187,8 +237,22 @@ GROUP BY ALL ORDER BY bucket
 """
 _RETRIES: Final = """
 SELECT t.name, t.workflow_type, count(*), sum(t.n_failed_attempts)::BIGINT,
-       sum(t.wasted_s) AS wasted, sum(t.wasted_usd), count(*) FILTER (t.attempts_are_exact),
+       sum(t.wasted_at_most_s) AS most, sum(t.wasted_at_least_s), sum(t.wasted_usd),
+       sum(t.wasted_at_most_usd), count(*) FILTER (t.waste_is_exact),
        mode(t.failure_type || coalesce(': ' || t.failure_message, ''))
 FROM mart.retries t SEMI JOIN chosen USING (namespace, workflow_id, run_id)
-GROUP BY t.name, t.workflow_type ORDER BY wasted DESC NULLS LAST, count(*) DESC, t.name
+GROUP BY t.name, t.workflow_type ORDER BY most DESC NULLS LAST, count(*) DESC, t.name
+"""
+_STEPS: Final = """
+SELECT c.step_name, c.workflow_type, count(*), sum(c.cost_usd) AS usd,
+       sum(c.cost_usd) FILTER (c.is_wasted),
+       ref.share(count(c.cost_usd), count(*) FILTER (c.is_billable))
+FROM mart.llm_calls c SEMI JOIN chosen USING (workflow_id, run_id)
+GROUP BY c.step_name, c.workflow_type ORDER BY usd DESC NULLS LAST, count(*) DESC, c.step_name
+"""
+_TENANTS: Final = """
+SELECT r.tenant, count(DISTINCT (c.workflow_id, c.run_id)), count(*), sum(c.cost_usd) AS usd,
+       ref.share(count(c.cost_usd), count(*) FILTER (c.is_billable))
+FROM mart.llm_calls c JOIN chosen r USING (workflow_id, run_id)
+GROUP BY r.tenant ORDER BY usd DESC NULLS LAST, r.tenant
 """

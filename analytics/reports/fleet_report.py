@@ -80,10 +80,11 @@ def _figures(fleet: Fleet) -> Iterator[Fact]:
     tone = Tone.PLAIN if known is None or known >= 1 else Tone.WARN
     about = f"{share(known)} of {counted(calls, 'model call')} priced" if calls else "no model call"
     yield Fact("Model cost", _usd(usd) if calls else UNKNOWN, about, tone)
-    tries, wasted, wasted_usd = fleet.row(_WASTE)
+    tries, wasted, is_exact, wasted_usd = fleet.row(_WASTE)
     cost = f", {_usd(wasted_usd)}" if wasted_usd is not None else ""
     about = f"{counted(tries, 'failed attempt')}{cost}"
-    yield Fact("Retry waste", seconds(wasted), about, Tone.WARN if tries else Tone.PLAIN)
+    most = "" if is_exact else "≤ "
+    yield Fact("Retry waste", f"{most}{seconds(wasted)}", about, Tone.WARN if tries else Tone.PLAIN)
     waits, waited = fleet.row(_PEOPLE)
     if waits:
         yield Fact("Waited for people", seconds(waited), counted(waits, "time"))
@@ -118,7 +119,8 @@ SELECT count(*), sum(c.cost_usd), ref.share(count(c.cost_usd), count(*) FILTER (
 FROM mart.llm_calls c SEMI JOIN chosen USING (workflow_id, run_id)
 """
 _WASTE: Final = """
-SELECT coalesce(sum(t.n_failed_attempts), 0)::BIGINT, coalesce(sum(t.wasted_s), 0),
+SELECT coalesce(sum(t.n_failed_attempts), 0)::BIGINT, coalesce(sum(t.wasted_at_most_s), 0),
+       coalesce(bool_and(t.waste_is_exact), true),
        sum(t.wasted_usd)
 FROM mart.retries t SEMI JOIN chosen USING (namespace, workflow_id, run_id)
 """

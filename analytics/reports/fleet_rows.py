@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from analytics.query import QueryLimits, open_reader
+from analytics.reports.asking import asking
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -46,7 +46,7 @@ class Scope:
     """Started before; UTC, without time zone."""
     workflow_type: str | None = None
     tenant: str | None = None
-    """As spans tell it, or the namespace where they do not."""
+    """As `mart.run_summary` tells it."""
     namespace: str | None = None
 
     def told(self) -> str:
@@ -77,6 +77,8 @@ class Fleet:
     connection: DuckDBPyConnection
     scope: Scope
     n_runs: int
+    n_forks: int
+    """Forks that fit; they did not happen in production and are left out."""
     buckets: Buckets | None
     """`None` where no run that was chosen has a start."""
 
@@ -96,22 +98,21 @@ def open_fleet(warehouse: Path | str, scope: Scope) -> Iterator[Fleet]:
     Raises:
         WarehouseError: There is nothing to read.
     """
-    connection = open_reader(warehouse, QueryLimits(rows=None))
-    try:
+    with asking(warehouse) as connection:
         tests = [
             ("r.started_at >= ?", scope.since),
             ("r.started_at < ?", scope.until),
             ("r.workflow_type = ?", scope.workflow_type),
-            (_TENANT, scope.tenant),
+            ("r.tenant = ?", scope.tenant),
             ("r.namespace = ?", scope.namespace),
         ]
         kept = [(sql, value) for sql, value in tests if value is not None]
         where = " AND ".join(sql for sql, _ in kept) or "true"
-        connection.execute(f"{_CHOSEN} WHERE {where}", [value for _, value in kept])
+        values = [value for _, value in kept]
+        connection.execute(f"{_CHOSEN} WHERE NOT r.is_fork AND {where}", values)
         n_runs, first, last = connection.execute(_SPAN).fetchall()[0]
-        yield Fleet(connection, scope, n_runs, _buckets(first, last))
-    finally:
-        connection.close()
+        ((n_forks,),) = connection.execute(f"{_FORKS} AND {where}", values).fetchall()
+        yield Fleet(connection, scope, n_runs, n_forks, _buckets(first, last))
 
 
 def _buckets(first: datetime | None, last: datetime | None) -> Buckets | None:
@@ -129,13 +130,9 @@ def _floor(moment: datetime, step: timedelta) -> datetime:
 
 _CHOSEN: Final = """
 CREATE TEMP TABLE chosen AS
-SELECT r.namespace, r.workflow_id, r.run_id, r.workflow_type, r.status, r.is_stuck, r.started_at,
-       r.duration_s, r.n_events, r.history_bytes
-FROM core.runs r
+SELECT r.namespace, r.workflow_id, r.run_id, r.workflow_type, r.tenant, r.status, r.is_stuck,
+       r.started_at, r.duration_s, r.n_events
+FROM mart.run_summary r
 """
+_FORKS: Final = "SELECT count(*) FROM mart.run_summary r WHERE r.is_fork"
 _SPAN: Final = "SELECT count(*), min(started_at), max(started_at) FROM chosen"
-_TENANT: Final = """
-coalesce((SELECT max(s.span_attributes ->> '$."retrospan.tenant"') FROM core.spans s
-          WHERE s.workflow_id = r.workflow_id AND s.run_id = r.run_id
-            AND s.span_kind IN ('run', 'workflow')), r.namespace) = ?
-"""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from analytics import figures
 from analytics.figures import UNKNOWN, count, duration, seconds
 from analytics.reports.charts import (
     TIME_PARTS,
@@ -153,11 +154,11 @@ def runs_section(fleet: Fleet) -> Section:
     )
     charts = []
     if fleet.buckets is not None:
-        counted = fleet.rows(_STATUS, [fleet.buckets.step])
+        by_status = fleet.rows(_STATUS, [fleet.buckets.step])
         told = "Runs over time by how they stand now."
         drawn = over_time(
             "runs",
-            counted,
+            by_status,
             fleet.buckets,
             axis("runs"),
             told,
@@ -166,7 +167,9 @@ def runs_section(fleet: Fleet) -> Section:
         )
         charts.append(drawn)
     lead = "By the start of the run. Durations are of closed runs."
-    return Section("runs", title, lead, charts, [table], on_card=True)
+    forks = figures.counted(fleet.n_forks, "fork")
+    left_out = f"Left out: {forks}, which did not happen in production." if fleet.n_forks else ""
+    return Section("runs", title, lead, charts, [table], left_out=left_out, on_card=True)
 
 
 def latency_section(fleet: Fleet) -> Section:
@@ -199,7 +202,29 @@ def latency_section(fleet: Fleet) -> Section:
         "From asked for to answered, retries included; the slowest tenth first. Queue is the time "
         "until a worker took the step, where it was not tried again."
     )
-    return Section("latency", title, lead, [_latency(found[:_LANES])], [table])
+    critical = fleet.rows(_CRITICAL)
+    hanging = Table(
+        (
+            Column("what runs hang on"),
+            Column("workflow type"),
+            Column("kind"),
+            Column("times", right=True),
+            Column("runs", right=True),
+            Column("in all", right=True),
+            Column("of the type's time", right=True),
+        ),
+        [
+            (name or "(no name)", type_ or "", kind.replace("_", " "), *map(count, n), *time)
+            for name, type_, kind, n, time in (
+                (row[0], row[1], row[2], row[3:5], (seconds(row[5]), f"{row[6] or 0:.1%}"))
+                for row in critical[:_LANES]
+            )
+        ],
+        "Critical path: what had to be faster for runs to end sooner",
+        len(critical),
+        "the longest",
+    )
+    return Section("latency", title, lead, [_latency(found[:_LANES])], [table, hanging])
 
 
 def _latency(found: Sequence[tuple[Any, ...]]) -> Chart:
@@ -262,15 +287,17 @@ def waits_section(fleet: Fleet) -> Section:
         columns: tuple[Column, ...] = (
             Column("waited for"),
             Column("workflow type"),
-            Column("times", right=True),
+            Column("answered", right=True),
+            Column("expired", right=True),
+            Column("open", right=True),
+            Column("refused answers", right=True),
             Column("p50", right=True),
             Column("p95", right=True),
             Column("longest", right=True),
-            Column("in all", right=True),
         )
         shown = [
-            (label or "(no label)", type_ or "", count(n), *map(seconds, times))
-            for label, type_, n, *times in people[:_ROWS]
+            (row[0] or "(no label)", row[1] or "", *map(count, row[2:6]), *map(seconds, row[6:]))
+            for row in people[:_ROWS]
         ]
         tables.append(Table(columns, shown, "Waits for people", len(people), "the longest"))
     now = fleet.rows(_WAITING)
@@ -351,17 +378,26 @@ FROM chosen GROUP BY workflow_type ORDER BY n DESC, workflow_type
 _LATENCY: Final = """
 SELECT s.name, s.workflow_type, s.kind, count(*),
        count(*) FILTER (s.outcome IN ('failed', 'timed_out')), quantile_cont(s.total_s, 0.5),
-       quantile_cont(s.total_s, 0.95) AS p95, quantile_cont(s.total_s, 0.99),
-       quantile_cont(s.queue_s, 0.5), quantile_cont(s.queue_s, 0.95)
+       quantile_cont(s.total_s, 0.95) AS p95, ref.quantile(s.total_s, 0.99),
+       quantile_cont(s.queue_s, 0.5), ref.quantile(s.queue_s, 0.95)
 FROM mart.steps s SEMI JOIN chosen USING (namespace, workflow_id, run_id)
 WHERE s.kind NOT IN ('timer', 'signal_external', 'cancel_external') AND s.total_s IS NOT NULL
 GROUP BY s.name, s.workflow_type, s.kind ORDER BY p95 DESC, s.name
 """
+_CRITICAL: Final = """
+SELECT name, workflow_type, kind, count(*), count(DISTINCT (workflow_id, run_id)),
+       sum(critical_s) AS held,
+       ref.share(held, sum(sum(critical_s + gap_s)) OVER (PARTITION BY workflow_type)) AS part
+FROM mart.critical_path SEMI JOIN chosen USING (namespace, workflow_id, run_id)
+GROUP BY name, workflow_type, kind QUALIFY kind != 'end' ORDER BY held DESC, name
+"""
 _PEOPLE: Final = """
-SELECT w.label, w.workflow_type, count(*), quantile_cont(w.wait_s, 0.5),
-       quantile_cont(w.wait_s, 0.95), max(w.wait_s), sum(w.wait_s) AS total
-FROM mart.human_waits w SEMI JOIN chosen USING (namespace, workflow_id, run_id)
-GROUP BY w.label, w.workflow_type ORDER BY total DESC NULLS LAST, w.label
+SELECT a.label, a.workflow_type, count(*) FILTER (a.outcome = 'answered'),
+       count(*) FILTER (a.outcome = 'expired'), count(*) FILTER (a.outcome = 'open'),
+       sum(a.n_rejected)::BIGINT, quantile_cont(a.wait_s, 0.5), ref.quantile(a.wait_s, 0.95),
+       max(a.wait_s)
+FROM mart.approvals a SEMI JOIN chosen USING (namespace, workflow_id, run_id)
+GROUP BY a.label, a.workflow_type ORDER BY sum(a.wait_s) DESC NULLS LAST, a.label
 """
 _WAITING: Final = """
 SELECT w.workflow_id, w.workflow_type, w.label, w.opened_at, w.last_event_at

@@ -248,16 +248,16 @@ ORDER BY s.failed_since, s.workflow_id
 """
 _TASKS: Final = """
 SELECT t.failure_kind, t.cause, count(*) AS n, count(DISTINCT (t.workflow_id, t.run_id)),
-       max(t.closed_at),
-       arg_max(concat_ws(': ', t.failure_type, t.failure_message), t.closed_at)
-FROM core.workflow_tasks t SEMI JOIN chosen USING (namespace, workflow_id, run_id)
-WHERE t.outcome IN ('failed', 'timed_out') AND t.failure_kind IS DISTINCT FROM 'reset'
+       max(t.failed_at),
+       arg_max(concat_ws(': ', t.failure_type, t.failure_message), t.failed_at)
+FROM mart.workflow_task_failures t SEMI JOIN chosen USING (namespace, workflow_id, run_id)
 GROUP BY ALL ORDER BY n DESC, t.failure_kind
 """
 _USED: Final = """
 SELECT c.namespace, c.workflow_id, c.run_id, c.workflow_type, c.started_at, c.n_events,
-       c.history_bytes, p.largest, t.slowest
+       r.history_bytes, p.largest, t.slowest
 FROM chosen c
+JOIN core.runs r USING (namespace, workflow_id, run_id)
 LEFT JOIN (
     SELECT namespace, workflow_id, run_id, max(n_bytes) AS largest
     FROM core.payloads SEMI JOIN chosen USING (namespace, workflow_id, run_id) GROUP BY ALL

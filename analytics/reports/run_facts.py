@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from analytics.failure_rows import step_id
-from analytics.query import open_reader
+from analytics.reports.asking import asking
 from analytics.run_knowledge import knowledge_of
 from replayer.alignment import Knowledge, StepCalls
 from replayer.model_calls import model_call_of
@@ -50,15 +50,12 @@ def facts_in(warehouse: Path, run: Run, origin: str) -> RunFacts:
         WarehouseError: There is nothing to read.
     """
     knowledge = knowledge_of(warehouse, run.key)
-    connection = open_reader(warehouse)
-    try:
+    with asking(warehouse) as connection:
         values = [run.key.workflow_id, run.key.run_id]
         rows = connection.execute(_ATTEMPTS, values).fetchall()
         split = connection.execute(_TIME, values)
         names = [column[0] for column in split.description or []]
         parts = split.fetchone()
-    finally:
-        connection.close()
     attempts: dict[str, list[Attempt]] = {}
     for name, *attempt in rows:
         attempts.setdefault(name, []).append(_attempt(*attempt))

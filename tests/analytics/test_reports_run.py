@@ -17,7 +17,7 @@ from analytics.reports.charts import plotly_text, unit_for
 from analytics.reports.words import Chart, Section
 from analytics.spans import span_rows, store_spans
 from analytics.warehouse import open_warehouse
-from replayer.history import RunHistory
+from replayer.history import RunHistory, read_histories
 from tests.analytics.report_stories import EVIL, hostile, largest, telling
 from tests.analytics.span_requests import spans_of
 from tests.analytics.stories import failed_order, history_of, stuck_order
@@ -206,3 +206,12 @@ def test_the_page_has_hostile_text_only_as_text() -> None:
     assert "\x00" not in html
     assert "\u202e" not in html
     html.encode()
+
+
+def test_every_run_of_the_corpus_has_a_report(corpus: Path) -> None:
+    found = [each for each in read_histories([corpus]) if isinstance(each, RunHistory)]
+    assert found
+    for history in found:
+        page = run_report(facts_of(history))
+        assert page.sections[0].name == "timeline"
+        json.dumps([chart.data for each in page.sections for chart in each.charts], allow_nan=False)

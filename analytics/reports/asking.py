@@ -1,0 +1,42 @@
+"""A connection for the questions of a report, whose errors are words about the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from analytics.errors import WarehouseError
+from analytics.query import QueryLimits, open_reader
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["asking"]
+
+
+@contextmanager
+def asking(warehouse: Path | str) -> Iterator[DuckDBPyConnection]:
+    """A connection to the newest snapshot, for the length of the block.
+
+    Raises:
+        WarehouseError: There is nothing to read, or not what a report needs.
+    """
+    connection = open_reader(warehouse, QueryLimits(rows=None))
+    try:
+        yield connection
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise WarehouseError(
+            f"{warehouse}: another version of Retrospan made it; "
+            "`retrospan rebuild` or the next import brings it up to date"
+        ) from error
+    except duckdb.OutOfMemoryException as error:
+        raise WarehouseError(
+            f"{warehouse}: the report needs more memory than {QueryLimits().memory}; choose fewer "
+            "runs"
+        ) from error
+    finally:
+        connection.close()
