@@ -1,7 +1,7 @@
 """The instruments of `names.GENAI_METRICS`.
 
 Each measurement keeps only the attributes that its metric declares, so that ids and content of a
-call can never become labels.
+call can never become labels; the tenant is added where the user asked for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from opentelemetry.metrics import Counter, Histogram, Meter, MeterProvider
 from opentelemetry.util.types import AttributeValue
 
 from tracer import names
-from tracer.names import TRACER_NAME, Metric
+from tracer.genai._tenant_label import current_tenant
+from tracer.names import TRACER_NAME, Attribute, Metric
 
 
 class GenAIMeters:
@@ -73,4 +74,7 @@ def _histogram(meter: Meter, metric: Metric) -> Histogram:
 
 def _labels(metric: Metric, attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
     found = ((str(key), attributes.get(str(key))) for key in metric.attributes)
-    return {key: value for key, value in found if value is not None and value != ""}
+    labels: dict[str, AttributeValue] = {k: v for k, v in found if v is not None and v != ""}
+    if tenant := current_tenant():
+        labels[Attribute.TENANT.value] = tenant
+    return labels
