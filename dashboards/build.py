@@ -117,6 +117,7 @@ def _dashboards() -> dict[str, Callable[[], Dashboard]]:
     from dashboards.fleet import fleet
     from dashboards.people import people
     from dashboards.run import run
+    from dashboards.warehouse import warehouse
     from dashboards.workers import workers
 
     return {
@@ -125,6 +126,7 @@ def _dashboards() -> dict[str, Callable[[], Dashboard]]:
         "people.json": people,
         "run.json": run,
         "workers.json": workers,
+        "warehouse.json": warehouse,
     }
 
 

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from google.protobuf.json_format import MessageToJson
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from temporalio.api.history.v1 import History
 
 from analytics.query import run_query
 from tests.dashboards import fleet_of_one
 from tests.dashboards.stores import instant, victoria_metrics
+from tests.event_builder import EventBuilder
 
 EARLIER_SECONDS = 7 * 3600
 """How long ago the store believes that decisions of the same places were taken before."""
@@ -67,11 +70,28 @@ def live_store(folder: Path) -> Iterator[LiveStore]:
                 capture_output=True,
                 timeout=150,
             )
+        _import_waiting(store.warehouse, folder / "approval-1.json")
         fleet_of_one.emit(metrics)
         flush(client)
         _remember_earlier(client)
         flush(client)
         yield store
+
+
+def _import_waiting(warehouse: Path, file: Path) -> None:
+    """One run more in the warehouse: it waits for an approval, and no worker told of it."""
+    story = EventBuilder()
+    story.start("Approval")
+    story.task(1.0)
+    story.timer("1", 1.0, "approval: first line")
+    file.write_text(MessageToJson(History(events=story.events)))
+    # A process of its own writes, as people do it: workers may still run in this one.
+    subprocess.run(
+        [sys.executable, "-m", "tui", "import", str(file), "--warehouse", str(warehouse)],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
 
 
 def flush(client: httpx.Client) -> None:

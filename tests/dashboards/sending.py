@@ -21,3 +21,24 @@ def metric_queries(board: dict[str, Any], **values: str) -> dict[str, list[str]]
         for panel in board["panels"]
         if panel["type"] != "row" and panel["datasource"]["type"] == "prometheus"
     }
+
+
+def sql_queries(board: dict[str, Any]) -> dict[str, str]:
+    """The SQL of each panel over the warehouse by its title, as Grafana stores it."""
+    return {
+        panel["title"]: target["rawSql"]
+        for panel in board["panels"]
+        for target in panel.get("targets", ())
+        if "rawSql" in target
+    }
+
+
+def sent_sql(sql: str, chosen: dict[str, list[str]]) -> str:
+    """The SQL as the plugin runs it: a wide time range, variables as lists of quoted texts."""
+    wide = r"\1 >= '2000-01-01T00:00:00Z' AND \1 <= '2100-01-01T00:00:00Z'"
+    timed = re.sub(r"\$__timeFilter\(([\w.]+)\)", wide, sql)
+    quoted = {
+        name: ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+        for name, values in chosen.items()
+    }
+    return re.sub(r"\$(\w+)", lambda found: quoted[found[1]], timed)

@@ -19,6 +19,8 @@ type Json = dict[str, Any]
 type Queries = dict[str, list[str]]
 
 _COLUMNS = 24
+_SOURCES = {"datasource", "traces", "warehouse"}
+_TYPED = {"budget", "sla", "workflow_id", "trace"}
 _BUILT_IN = re.compile(r"__\w+")
 _VARIABLE = re.compile(r"\$(?:\{([\w.]+)(?::\w+)?\}|(\w+))")
 _LABEL_OF_LINK = re.compile(r"span\.((?:\w+\.)*\w+)")
@@ -199,7 +201,14 @@ def test_variables_are_defined_before_they_are_used(board: Json) -> None:
         defined.add(variable["name"])
     assert _used({**board, "templating": {}}) == defined
     # The same on each: the menu of dashboards hands them on.
-    assert defined <= {*_FOLLOWED.values(), "datasource", "traces", "budget", "sla"} | {
+    assert defined <= {
+        *_FOLLOWED.values(),
+        "datasource",
+        "traces",
+        "budget",
+        "sla",
+        "warehouse",
+    } | {
         "workflow_id",
         "trace",
     }

@@ -7,15 +7,19 @@ figures are recomputed from the histories of the same runs.
 from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import pytest
 
+from analytics.snapshot import snapshot_path
 from dashboards import temporal_metrics
 from dashboards.promql import is_histogram, metric_name
 from tests.dashboards import fleet_of_one as synthetic
 from tests.dashboards.live_store import LiveStore, live_store
-from tests.dashboards.sending import metric_queries, sent
+from tests.dashboards.sending import metric_queries, sent, sent_sql, sql_queries
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+_READ_BY_THE_PLUGIN = {"VARCHAR", "DOUBLE", "BOOLEAN", "TIMESTAMP"}
 
 type Boards = dict[str, dict[str, Any]]
 
@@ -181,9 +185,68 @@ def test_temporals_own_metrics_have_the_labels_that_are_written_down(store: Live
         assert set(metric.attributes) <= labels, metric.name
 
 
+def test_every_panel_over_the_warehouse_answers_in_types_that_the_plugin_reads(
+    store: LiveStore, boards: Boards
+) -> None:
+    board = boards["warehouse.json"]
+    with duckdb.connect(str(snapshot_path(store.warehouse)), read_only=True) as snapshot:
+        chosen = _all_values(snapshot, board)
+        empty = set()
+        for title, sql in sql_queries(board).items():
+            answer = snapshot.execute(sent_sql(sql, chosen))
+            types = {str(column[1]) for column in answer.description}
+            assert types <= _READ_BY_THE_PLUGIN, title
+            if not answer.fetchall():
+                empty.add(title)
+    assert not empty
+
+
+def test_units_of_the_warehouse_are_those_of_columns(boards: Boards, store: LiveStore) -> None:
+    board = boards["warehouse.json"]
+    with duckdb.connect(str(snapshot_path(store.warehouse)), read_only=True) as snapshot:
+        chosen = _all_values(snapshot, board)
+        for panel in board["panels"]:
+            if panel["type"] != "table":
+                continue
+            [target] = panel["targets"]
+            answer = snapshot.execute(sent_sql(target["rawSql"], chosen))
+            figures = {name for name, kind, *_ in answer.description if str(kind) == "DOUBLE"}
+            named = {
+                override["matcher"]["options"]: {p["id"] for p in override["properties"]}
+                for override in panel["fieldConfig"]["overrides"]
+            }
+            assert figures == {name for name, ids in named.items() if "unit" in ids}
+
+
+def test_warehouse_and_metrics_agree(store: LiveStore, boards: Boards) -> None:
+    board = boards["warehouse.json"]
+    agents = metric_queries(boards["agents.json"], namespace="default", model="gpt.+|o4.+")
+    fleet = metric_queries(boards["fleet.json"], namespace="default")
+    with duckdb.connect(str(snapshot_path(store.warehouse)), read_only=True) as snapshot:
+        chosen = _all_values(snapshot, board)
+        shown = {
+            title: snapshot.execute(sent_sql(sql, chosen)).fetchall()[0][0]
+            for title, sql in sql_queries(board).items()
+        }
+    [(runs, stuck)] = store.sql("SELECT count(*), count(*) FILTER (is_stuck) FROM core.runs")
+    assert (shown["Runs"], shown["Stuck now"], shown["Waiting now"]) == (runs, stuck, 1)
+    assert shown["Cost"] == pytest.approx(store.ask(agents["Cost"][0])[0][1])
+    assert shown["Failed runs"] == pytest.approx(store.ask(fleet["Failed runs"][0])[0][1])
+
+
 def test_ids_are_in_no_label(store: LiveStore) -> None:
     labels = store.client.get("/api/v1/labels", params={"match[]": '{__name__=~".+"}'})
     assert not {"temporalWorkflowID", "temporalRunID"} & set(labels.json()["data"])
+
+
+def _all_values(snapshot: duckdb.DuckDBPyConnection, board: dict[str, Any]) -> dict[str, list[str]]:
+    chosen: dict[str, list[str]] = {}
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            rows = snapshot.execute(sent_sql(variable["query"], chosen)).fetchall()
+            chosen[variable["name"]] = [value for (value,) in rows]
+    assert all(chosen.values())
+    return chosen
 
 
 def _rows(found: list[tuple[dict[str, str], float]]) -> list[tuple[tuple[str, ...], float]]:
