@@ -38,12 +38,12 @@ def test_a_batch_comes_out_as_it_went_in(path: Path) -> None:
 
 def test_an_import_beside_a_collector(path: Path) -> None:
     """The report is true, and what was imported is what an import alone stores."""
-    with Collector(path, limits=IntakeLimits(batch_seconds=0.01)) as collector:
-        with open_writer(path) as writer:
-            assert not writer.holds_lock
-            report = writer.ingest(ITEMS)
-            assert report == IngestReport(runs_new=2, events_new=34, rejected=1)
-            assert writer.ingest(ITEMS) == IngestReport(runs_unchanged=2, rejected=1)
+    limits = IntakeLimits(batch_seconds=0.01)
+    with Collector(path, limits=limits) as collector, open_writer(path) as writer:
+        assert not writer.holds_lock
+        report = writer.ingest(ITEMS)
+        assert report == IngestReport(runs_new=2, events_new=34, rejected=1)
+        assert writer.ingest(ITEMS) == IngestReport(runs_unchanged=2, rejected=1)
     assert collector.counters.runs_spooled == 4
     assert run_query(path, "SELECT workflow_id, status FROM core.runs ORDER BY run_id").rows == [
         ("order-1", "COMPLETED"),
