@@ -7,6 +7,7 @@ nothing. A run that the cache let go is not counted: its worker cannot know when
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
@@ -35,10 +36,13 @@ class OpenWaits:
 
     def __init__(self) -> None:
         self._cached: WeakSet[Cached] = WeakSet()
+        # Runs begin on threads of workers while an exporter's thread looks at all of them.
+        self._lock = threading.Lock()
 
     def add(self, run: Cached) -> None:
         """Ask this run from now on, as long as it lives."""
-        self._cached.add(run)
+        with self._lock:
+            self._cached.add(run)
 
     def counts(self) -> Iterator[tuple[tuple[str, str], int]]:
         """How many runs stand still, by namespace and workflow type."""
@@ -53,7 +57,9 @@ class OpenWaits:
     def _ages(self) -> dict[tuple[str, str], list[float]]:
         now = time.time_ns()
         found: dict[tuple[str, str], list[float]] = {}
-        for cached in list(self._cached):
+        with self._lock:
+            every = list(self._cached)
+        for cached in every:
             standing = _asked(cached)
             if standing is not None:
                 age = max(0, now - standing.since) / 1e9
@@ -74,4 +80,5 @@ _OF: Final[WeakKeyDictionary[object, OpenWaits]] = WeakKeyDictionary()
 
 def open_waits_of(emitter: object) -> OpenWaits:
     """The runs that tell this emitter; the same object for each call."""
-    return _OF.setdefault(emitter, OpenWaits())
+    found = _OF.get(emitter)
+    return found if found is not None else _OF.setdefault(emitter, OpenWaits())

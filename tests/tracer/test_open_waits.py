@@ -90,3 +90,21 @@ def test_the_oldest_of_a_type_counts_and_what_is_at_work_or_gone_does_not() -> N
     assert oldest[refund] == 0
     kept.clear()
     assert dict(waits.counts()) == {}
+
+
+def test_runs_may_begin_while_others_are_counted() -> None:
+    waits, order = OpenWaits(), ("default", "Order")
+    kept = [_Run(Standing(order, 0)) for _ in range(20_000)]
+    seen: list[int] = []
+
+    def begin() -> None:
+        for run in kept:
+            waits.add(run)
+
+    with ThreadPoolExecutor(1) as threads:
+        added = threads.submit(begin)
+        while not added.done():
+            seen.append(dict(waits.counts()).get(order, 0))
+    added.result()
+    assert seen == sorted(seen)
+    assert dict(waits.counts()) == {order: len(kept)}
