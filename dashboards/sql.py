@@ -45,8 +45,9 @@ __all__ = [
 PLUGIN: Final = "motherduck-duckdb-datasource"
 """The plugin's id in Grafana."""
 
-WITHIN: Final = "namespace IN ($namespace) AND workflow_type IN ($workflow_type)"
-"""What the viewer chose. The plugin writes several values as a list of quoted texts."""
+WITHIN: Final = "NOT is_fork AND namespace IN ($namespace) AND workflow_type IN ($workflow_type)"
+"""What the viewer chose, of runs that really happened. The plugin writes several values as a list
+of quoted texts."""
 
 _WAREHOUSE: Final = DataSourceRef(type_val=PLUGIN, uid="${warehouse}")
 _SERIES, _TABLE = 0, 1

@@ -34,9 +34,9 @@ def warehouse() -> Dashboard:
         rows=[
             ("At a glance", _figures()),
             ("Runs", [_runs_by_status(), _cost_over_time(), _workflow_types(), _dearest()]),
-            ("Stuck and waiting", [_stuck(), _open_waits(), _human_waits()]),
+            ("Stuck and waiting", [_stuck(), _open_waits(), _approvals(), _near_limits()]),
             ("Failures and retries", [_failures(), _retries()]),
-            ("Models", [_models()]),
+            ("Models and tenants", [_models(), _tenants()]),
             ("Time and decisions", [_time_split(), _branches()]),
         ],
     )
@@ -193,18 +193,33 @@ def _open_waits() -> Builder[Panel]:
     )
 
 
-def _human_waits() -> Builder[Panel]:
+def _approvals() -> Builder[Panel]:
     return sql_table(
-        "Human waits",
-        "Waits that a person ended and that began in the time range.",
+        "Approvals",
+        "Waits for people that began in the time range: how they ended, and how long they took.",
         f"""
-        SELECT workflow_type AS "Workflow type", label AS "For", count(*)::DOUBLE AS "Waits",
-               quantile_cont(wait_s, 0.5)::DOUBLE AS "p50",
+        SELECT workflow_type AS "Workflow type", label AS "For", outcome::VARCHAR AS "Outcome",
+               count(*)::DOUBLE AS "Waits", quantile_cont(wait_s, 0.5)::DOUBLE AS "p50",
                quantile_cont(wait_s, 0.95)::DOUBLE AS "p95", max(wait_s)::DOUBLE AS "Longest"
-        FROM mart.human_waits WHERE {WITHIN} AND $__timeFilter(opened_at)
-        GROUP BY workflow_type, label ORDER BY count(*) DESC
+        FROM mart.approvals WHERE {WITHIN} AND $__timeFilter(opened_at)
+        GROUP BY workflow_type, label, outcome ORDER BY count(*) DESC
         """,
         {"Waits": "short", "p50": "s", "p95": "s", "Longest": "s"},
+    )
+
+
+def _near_limits() -> Builder[Panel]:
+    return sql_table(
+        "Longest histories",
+        "Runs that have the least left of the events or bytes that a history may have.",
+        f"""
+        SELECT workflow_id AS "Workflow id", workflow_type AS "Workflow type",
+               status::VARCHAR AS "Status", n_events::DOUBLE AS "Events",
+               history_bytes::DOUBLE AS "Bytes", nearest_limit::VARCHAR AS "Nearest limit",
+               headroom::DOUBLE AS "Headroom"
+        FROM mart.history_headroom WHERE {WITHIN} ORDER BY headroom LIMIT 50
+        """,
+        {"Events": "short", "Bytes": "bytes", "Headroom": "percentunit"},
     )
 
 
@@ -218,7 +233,7 @@ def _failures() -> Builder[Panel]:
                count(*)::DOUBLE AS "Failures",
                count(DISTINCT f.run_id)::DOUBLE AS "Runs", min(f.workflow_id) AS "Workflow id"
         FROM mart.failure_occurrences f JOIN core.runs r USING (namespace, workflow_id, run_id)
-        WHERE f.namespace IN ($namespace) AND r.workflow_type IN ($workflow_type)
+        WHERE NOT f.is_fork AND f.namespace IN ($namespace) AND r.workflow_type IN ($workflow_type)
               AND $__timeFilter(f.failed_at)
         GROUP BY f.fingerprint ORDER BY count(*) DESC LIMIT 100
         """,
@@ -263,6 +278,28 @@ def _models() -> Builder[Panel]:
             "Tokens out": "short",
             "Cost": "currencyUSD",
             "p95": "s",
+        },
+    )
+
+
+def _tenants() -> Builder[Panel]:
+    return sql_table(
+        "Tenants",
+        "Runs that started in the time range, and what their model calls cost, by tenant.",
+        f"""
+        SELECT coalesce(tenant, '–') AS "Tenant", count(*)::DOUBLE AS "Runs",
+               (count(*) FILTER ({_FAILED}) / nullif(count(*) FILTER ({_ENDED}), 0))::DOUBLE
+                   AS "Failed",
+               sum(cost_usd)::DOUBLE AS "Cost",
+               (sum(cost_usd) / nullif(count(*) FILTER (status = 'COMPLETED'), 0))::DOUBLE
+                   AS "Per completed run"
+        {_RUNS} GROUP BY ALL ORDER BY sum(cost_usd) DESC NULLS LAST
+        """,
+        {
+            "Runs": "short",
+            "Failed": "percentunit",
+            "Cost": "currencyUSD",
+            "Per completed run": "currencyUSD",
         },
     )
 

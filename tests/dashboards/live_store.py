@@ -68,7 +68,7 @@ def live_store(folder: Path) -> Iterator[LiveStore]:
                 ],
                 check=True,
                 capture_output=True,
-                timeout=150,
+                timeout=280,
             )
         _import_waiting(store.warehouse, folder / "approval-1.json")
         fleet_of_one.emit(metrics)

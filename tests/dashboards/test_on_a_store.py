@@ -17,7 +17,7 @@ from tests.dashboards import fleet_of_one as synthetic
 from tests.dashboards.live_store import LiveStore, live_store
 from tests.dashboards.sending import metric_queries, sent, sent_sql, sql_queries
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(360)]
 
 _READ_BY_THE_PLUGIN = {"VARCHAR", "DOUBLE", "BOOLEAN", "TIMESTAMP"}
 
