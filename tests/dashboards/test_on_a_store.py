@@ -4,6 +4,7 @@ VictoriaMetrics takes OTLP and names metrics the way Prometheus does, from versi
 figures are recomputed from the histories of the same runs.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from dashboards.promql import is_histogram, metric_name
 from tests.dashboards import fleet_of_one as synthetic
 from tests.dashboards.live_store import LiveStore, live_store
 from tests.dashboards.sending import metric_queries, sent, sent_sql, sql_queries
+from tracer.names import Attribute, GenAI
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(360)]
 
@@ -232,6 +234,40 @@ def test_warehouse_and_metrics_agree(store: LiveStore, boards: Boards) -> None:
     assert (shown["Runs"], shown["Stuck now"], shown["Waiting now"]) == (runs, stuck, 1)
     assert shown["Cost"] == pytest.approx(store.ask(agents["Cost"][0])[0][1])
     assert shown["Failed runs"] == pytest.approx(store.ask(fleet["Failed runs"][0])[0][1])
+
+
+_NOT_IN_THE_EXAMPLES = {
+    *(Attribute.DECISION_NAME, Attribute.DECISION_WHY, Attribute.QUERY_NAME),
+    *(Attribute.TOOL_BLOCK_POLICY, Attribute.TOOL_BLOCK_REASON, GenAI.TOOL_NAME),
+    *(Attribute.LIMIT_NAME, Attribute.LIMIT_HEADROOM, Attribute.HOT_LINES),
+    # A worker does not see how many attempts a step took: `backfill` tells.
+    Attribute.ATTEMPTS,
+}
+
+
+def test_trace_tables_show_attributes_that_workers_wrote(store: LiveStore, boards: Boards) -> None:
+    """No store here speaks TraceQL: the columns are looked up in the spans themselves."""
+    by_kind: dict[str, set[str]] = {}
+    for span in store.spans:
+        keys = {attribute.key: attribute.value.string_value for attribute in span.attributes}
+        by_kind.setdefault(keys.get(Attribute.SPAN_KIND.value, ""), set()).update(keys)
+    tables = 0
+    for board in boards.values():
+        for query in _trace_searches(board):
+            found, _, shown = query.partition(" | select(")
+            kinds = re.search(r"retrospan\.span\.kind =~? `([^`]+)`", found.rpartition(">>")[2])
+            wanted = kinds[1].split("|") if kinds else [""]
+            have = set().union(*(by_kind.get(kind, set()) for kind in wanted))
+            assert set(re.findall(r"span\.([\w.]+)", shown)) - have <= _NOT_IN_THE_EXAMPLES, query
+            tables += 1
+    assert tables > 10
+
+
+def _trace_searches(board: dict[str, Any]) -> Iterator[str]:
+    for panel in board["panels"]:
+        for target in panel.get("targets", ()):
+            if target.get("queryType") == "traceql" and " | select(" in target["query"]:
+                yield target["query"]
 
 
 def test_ids_are_in_no_label(store: LiveStore) -> None:
