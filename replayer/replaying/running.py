@@ -27,6 +27,7 @@ from typing import Any
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.bridge.proto.workflow_activation import RemoveFromCache
 from temporalio.client import WorkflowHistory
+from temporalio.converter import DataConverter, WithSerializationContext
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Plugin, Replayer, WorkflowRunner
 from temporalio.workflow import NondeterminismError
@@ -185,6 +186,16 @@ def _silent_runtime() -> Runtime:
     return Runtime(telemetry=TelemetryConfig(logging=None))
 
 
+def _wants_contexts(converter: DataConverter) -> bool:
+    """Whether a codec, or a store of payloads elsewhere, goes by whose a payload is.
+
+    Payload and failure converters do, too, but are asked within the workflow.
+    """
+    if getattr(converter, "external_storage", None) is not None:
+        return True
+    return isinstance(converter.payload_codec, WithSerializationContext)
+
+
 class _WatchPlugin(Plugin):
     """Wraps the runners last, when the plugins of the profile have chosen theirs."""
 
@@ -205,7 +216,11 @@ class _WatchPlugin(Plugin):
         for name in ("workflow_runner", "unsandboxed_workflow_runner"):
             shared = runner_sharing(config[name], TRACER)
             runner: WorkflowRunner = WatchingRunner(
-                shared, self._hook, self._facts, self._local_results
+                shared,
+                self._hook,
+                self._facts,
+                self._local_results,
+                wants_contexts=_wants_contexts(config["data_converter"]),
             )
             config[name] = self._wrapper(runner) if self._wrapper is not None else runner
         return config
