@@ -1,6 +1,6 @@
 # Everything runs from .venv, which `make setup` builds; each target sets it up by itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stores test test-fast test-oldest test-mistral check format lint types imports bench clean
+.PHONY: help setup demo stores test test-fast test-oldest test-profiles check format lint types imports bench clean
 
 BIN := .venv/bin
 PATHS := tracer replayer analytics tui dashboards examples benchmarks tests
@@ -63,18 +63,19 @@ test-oldest: setup .oldest/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .duckdb15 duckdb==1.5.5
 	@touch $@
 
-# The SDK of Mistral Workflows, laid over the environment in the same way.
-MISTRAL_SDK := tests/replayer/mistral_sdk.txt
+# SDKs that replay profiles are for, each laid over the environment in the same way.
+SDKS := mistral agents
 
-.mistral/installed: $(MISTRAL_SDK) | setup
-	@rm -rf .mistral
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .mistral -r $(MISTRAL_SDK)
+$(SDKS:%=.%/installed): .%/installed: tests/replayer/%_sdk.txt | setup
+	@rm -rf .$*
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .$* -r $<
 	@touch $@
 
-test-mistral: setup .mistral/installed
-	@PYTHONPATH=.mistral $(BIN)/pytest -q tests/replayer/test_mistral_profile.py
+test-profiles: setup $(SDKS:%=.%/installed)
+	@for sdk in $(SDKS); do \
+	  PYTHONPATH=.$$sdk $(BIN)/pytest -q tests/replayer/test_$${sdk}_profile.py || exit 1; done
 
-check: format-check lint types imports test test-oldest test-mistral
+check: format-check lint types imports test test-oldest test-profiles
 
 .PHONY: format-check
 format-check: setup
@@ -98,4 +99,4 @@ bench: setup
 	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
-	rm -rf .venv .oldest .duckdb15 .stores .mistral build dist retrospan-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .oldest .duckdb15 .stores $(SDKS:%=.%) build dist retrospan-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Real runs of Mistral Workflows, replayed with the SDK's own parts.
 
-They run where the SDK is: `make test-mistral` lays it over the environment. Its import changes
+They run where the SDK is: `make test-profiles` lays it over the environment. Its import changes
 logging for the whole process, so it is imported in children only.
 """
 
