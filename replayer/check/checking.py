@@ -7,7 +7,6 @@ limit, and comes out as a verdict like the others.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import itertools
 import sys
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from replayer.check.commands import recorded_commands
+from replayer.check.decoding import decoded_as_asked
 from replayer.check.explain import Evidence, explained, parting
 from replayer.check.issuing import frames_of_text, readable
 from replayer.check.lookahead import going_on
@@ -25,7 +25,7 @@ from replayer.check.refusals import refusal_of_failure
 from replayer.check.strict import findings_of
 from replayer.check.suggest import suggestion
 from replayer.check.watching import CheckHook
-from replayer.history import CodecError, RunHistory, decoded_history
+from replayer.history import RunHistory
 from replayer.replaying import (
     DEFAULT_LIMITS,
     PLAIN,
@@ -183,12 +183,7 @@ class _Check:
     def _decoded(self) -> RunHistory:
         """The history with payloads as the converter reads them, as far as that is possible."""
         codec = self.hook.data_converter.payload_codec
-        if codec is None:
-            return self._history
-        try:
-            return asyncio.run(decoded_history(self._history, codec))
-        except CodecError:
-            return self._history
+        return self._history if codec is None else decoded_as_asked(self._history, codec)
 
     def verdict(self, outcome: ReplayOutcome, *, strict: bool, seconds: float) -> Verdict:
         found = parting(self._evidence)

@@ -24,6 +24,15 @@ class Order:
 
 
 @workflow.defn(name="Order")
+class Dearer:
+    @workflow.run
+    async def run(self) -> str:
+        charged = await workflow.execute_activity(charge, 8, start_to_close_timeout=TIMEOUT)
+        await workflow.sleep(0.01)
+        return charged
+
+
+@workflow.defn(name="Order")
 class Reordered:
     @workflow.run
     async def run(self) -> str:
