@@ -146,7 +146,10 @@ def history_rows(
             size += row[-2]
             payload_rows.append(row)
         at = time_of(event)
-        event_type = newer_types.get(event_id) or name_of(EVENT_TYPE, event.event_type)
+        number = event.event_type
+        event_type = EVENT_TYPE.get(number) or name_of(EVENT_TYPE, number)
+        if newer_types:
+            event_type = newer_types.get(event_id) or event_type
         common = (
             event_id,
             utc(at),

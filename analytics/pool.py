@@ -47,6 +47,7 @@ _PART_EVENTS: Final = 8_000
 _AHEAD: Final = 2
 """Parts, and finished jobs, that wait for the writer per worker."""
 
+_COLLECTED_OBJECTS: Final = 200_000
 _END: Final = b"."
 """After the last part of a job."""
 
@@ -113,6 +114,16 @@ def parts_of(
     known: Known,
 ) -> Generator[Part]:
     """Read and stage in this process."""
+    with _rare_collections():
+        yield from _parts(sources, namespace, schemas, known)
+
+
+def _parts(
+    sources: Iterable[str | Path | SourceFile],
+    namespace: str | None,
+    schemas: Schemas,
+    known: Known,
+) -> Iterator[Part]:
     files: list[str] = []
     items = read_histories(
         sources, namespace=namespace, progress=lambda uri, _size: files.append(uri)
@@ -130,6 +141,17 @@ def parts_of(
         files.clear()
     if files:
         yield Part(files=tuple(files))
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage in circles rarely: a history has none, and a million objects to look at."""
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECTED_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def parts_of_files(
@@ -288,8 +310,6 @@ def _context() -> BaseContext:
 def _work(connection: Connection, task: _Task) -> None:
     """The life of a worker: jobs in, parts out, until nobody is there to give any."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The writer is told, and ends it.
-    # Nothing that is made here has cycles worth looking for while it is made.
-    gc.disable()
     gc.freeze()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
@@ -297,7 +317,6 @@ def _work(connection: Connection, task: _Task) -> None:
             for part in parts_of(job, task.namespace, task.schemas, task.known):
                 connection.send_bytes(pickle.dumps(part, pickle.HIGHEST_PROTOCOL))
             connection.send_bytes(_END)
-            gc.collect()
 
 
 def _processors() -> int:

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
-    from google.protobuf.message import Message
 
-    type Slots = Iterator[tuple[str, int, Payload]]
-    type Visit = Callable[[Any, str, int], Slots]
+    type Found = list[tuple[str, int, Payload]]
+    type Visit = Callable[[Any, str, int, Found], object]
 
 __all__ = ["DecodedPayload", "decode", "iter_payloads"]
 
@@ -75,7 +74,7 @@ def decode(payload: Payload) -> DecodedPayload:
     return DecodedPayload(encoding, None, None, size, _opaque(payload, encoding))
 
 
-def iter_payloads(event: HistoryEvent) -> Slots:
+def iter_payloads(event: HistoryEvent) -> Iterator[tuple[str, int, Payload]]:
     """Every payload of an event, with the slot it is in.
 
     Yields:
@@ -84,12 +83,20 @@ def iter_payloads(event: HistoryEvent) -> Slots:
         `search_attributes.<key>`, `failure.<depth>.details` with the depth in the chain of causes,
         `user_metadata.summary`. The index counts the payloads of a list.
     """
+    found: Found = []
     if event.HasField("user_metadata"):
-        yield from _visits(event.user_metadata.DESCRIPTOR)(event.user_metadata, "user_metadata", 0)
+        _visits(event.user_metadata.DESCRIPTOR)(event.user_metadata, "user_metadata", 0, found)
     attributes = event.WhichOneof("attributes")
-    if attributes is not None:
-        message: Message = getattr(event, attributes)
-        yield from _visits(message.DESCRIPTOR)(message, "", 0)
+    if attributes is not None and (visit := _visit_attributes(attributes)) is not None:
+        visit(getattr(event, attributes), "", 0, found)
+    return iter(found)
+
+
+@cache
+def _visit_attributes(name: str) -> Visit | None:
+    """The function that walks the attributes of one type of event, if they can hold payloads."""
+    message = HistoryEvent.DESCRIPTOR.fields_by_name[name].message_type
+    return _visits(message) if message and _can_hold_payload(message, frozenset()) else None
 
 
 def _json(payload: Payload, encoding: str) -> DecodedPayload:
@@ -166,18 +173,18 @@ def _visits(descriptor: Descriptor) -> Visit:
     ]
     is_failure = descriptor.full_name == _FAILURE
 
-    def visit(message: Any, slot: str, depth: int) -> Slots:
+    def visit(message: Any, slot: str, depth: int, found: Found) -> None:
         here = f"{slot}.{depth}" if is_failure else slot
         for name, is_repeated, visit_field in fields:
             if is_repeated or message.HasField(name):
-                yield from visit_field(getattr(message, name), here, depth)
+                visit_field(getattr(message, name), here, depth, found)
 
     return visit
 
 
 def _visit_field(parent: Descriptor, field: FieldDescriptor) -> Visit:
     if parent.full_name == _FAILURE and field.name == "cause":
-        return lambda value, slot, depth: _visits(parent)(value, slot.rpartition(".")[0], depth + 1)
+        return _visit_cause
     is_wrapper = f"{parent.full_name}.{field.name}" in _WRAPPERS
     # `failure.0.details` says all that `failure.0.application_failure_info.details` does.
     is_silent = is_wrapper or field.name.endswith("_failure_info")
@@ -189,37 +196,41 @@ def _visit_field(parent: Descriptor, field: FieldDescriptor) -> Visit:
     visit = _value_visit(message)
     if field.is_repeated:
         return _list_visit(name, visit)
-    return lambda value, slot, depth: visit(value, _joined(slot, name), depth)
+    return lambda value, slot, depth, found: visit(value, _joined(slot, name), depth, found)
+
+
+def _visit_cause(value: Any, slot: str, depth: int, found: Found) -> None:
+    _visits(value.DESCRIPTOR)(value, slot.rpartition(".")[0], depth + 1, found)
 
 
 def _value_visit(message: Descriptor | None) -> Visit:
     assert message is not None, "only messages can hold payloads"
     if message.full_name == _PAYLOAD:
-        return lambda value, slot, _depth: iter([(slot, 0, value)])
+        return lambda value, slot, _depth, found: found.append((slot, 0, value))
     if message.full_name == _PAYLOADS:
         return _visit_payloads
     if message.full_name == _FAILURE:
-        return lambda value, slot, _depth: _visits(message)(value, slot, 0)
-    return lambda value, slot, depth: _visits(message)(value, slot, depth)
+        return lambda value, slot, _depth, found: _visits(message)(value, slot, 0, found)
+    return lambda value, slot, depth, found: _visits(message)(value, slot, depth, found)
 
 
-def _visit_payloads(value: Any, slot: str, _depth: int) -> Slots:
+def _visit_payloads(value: Any, slot: str, _depth: int, found: Found) -> None:
     for index, payload in enumerate(value.payloads):
-        yield slot, index, payload
+        found.append((slot, index, payload))
 
 
 def _map_visit(name: str, visit: Visit) -> Visit:
-    def visit_map(values: Any, slot: str, depth: int) -> Slots:
+    def visit_map(values: Any, slot: str, depth: int, found: Found) -> None:
         for key in sorted(values):
-            yield from visit(values[key], _joined(_joined(slot, name), key), depth)
+            visit(values[key], _joined(_joined(slot, name), key), depth, found)
 
     return visit_map
 
 
 def _list_visit(name: str, visit: Visit) -> Visit:
-    def visit_list(values: Any, slot: str, depth: int) -> Slots:
+    def visit_list(values: Any, slot: str, depth: int, found: Found) -> None:
         for index, value in enumerate(values):
-            yield from visit(value, f"{_joined(slot, name)}.{index}", depth)
+            visit(value, f"{_joined(slot, name)}.{index}", depth, found)
 
     return visit_list
 
