@@ -19,24 +19,35 @@ COMMENT ON COLUMN mart.run_traits.name IS 'Which: a step''s name, a fingerprint,
 COMMENT ON COLUMN mart.run_traits.detail IS 'Of a branch its outcome, of a step its kind, of a failure the first message; NULL for others';
 
 CREATE MACRO mart.compare_sets(left_runs, right_runs) AS TABLE
-WITH traits AS (
-    SELECT kind, name, detail, list_contains(left_runs, run_id) AS is_left,
-           list_contains(right_runs, run_id) AS is_right
-    FROM mart.run_traits
+WITH sides AS (
+    SELECT run_id, bool_or(is_left) AS is_left, bool_or(NOT is_left) AS is_right
+    FROM (
+        SELECT unnest(left_runs) AS run_id, true AS is_left
+        UNION ALL
+        SELECT unnest(right_runs), false
+    )
+    GROUP BY run_id
+), runs AS (
+    SELECT s.* FROM sides s SEMI JOIN core.settled_runs r ON r.run_id = s.run_id
 ), sizes AS (
-    SELECT count(DISTINCT run_id) FILTER (list_contains(left_runs, run_id)) AS n_left,
-           count(DISTINCT run_id) FILTER (list_contains(right_runs, run_id)) AS n_right
-    FROM core.settled_runs
+    SELECT count(*) FILTER (is_left) AS n_left, count(*) FILTER (is_right) AS n_right FROM runs
+), counts AS (
+    SELECT t.kind, t.name, t.detail, count(*) FILTER (r.is_left) AS n_left,
+           count(*) FILTER (r.is_right) AS n_right
+    FROM core.settled_traits t JOIN runs r USING (run_id)
+    GROUP BY t.kind, t.name, t.detail
+), examples AS (
+    SELECT fingerprint, arg_min(concat_ws(': ', type, message), failed_at) AS example
+    FROM core.settled_failures
+    GROUP BY fingerprint
 )
-SELECT t.kind, t.name, t.detail, count(*) FILTER (t.is_left) AS n_left,
-       count(*) FILTER (t.is_right) AS n_right,
-       ref.share(count(*) FILTER (t.is_left), max(s.n_left)) AS left_share,
-       ref.share(count(*) FILTER (t.is_right), max(s.n_right)) AS right_share,
+SELECT c.kind, c.name, coalesce(c.detail, e.example) AS detail, c.n_left, c.n_right,
+       ref.share(c.n_left, s.n_left) AS left_share, ref.share(c.n_right, s.n_right) AS right_share,
        coalesce(right_share, 0) - coalesce(left_share, 0) AS difference
-FROM traits t CROSS JOIN sizes s
-WHERE t.is_left OR t.is_right
-GROUP BY t.kind, t.name, t.detail
-ORDER BY abs(difference) DESC, t.kind, t.name, t.detail NULLS LAST;
+FROM counts c
+CROSS JOIN sizes s
+LEFT JOIN examples e ON e.fingerprint = c.name AND c.kind = 'failure'
+ORDER BY abs(difference) DESC, c.kind, c.name, detail NULLS LAST;
 COMMENT ON MACRO TABLE mart.compare_sets IS 'What the second set of runs has more often, or less often, than the first; both are lists of run ids. retrospan diff adds how likely such a difference is by chance';
 
 CREATE MACRO mart.reset_repeats(of_run, event) AS TABLE

@@ -108,9 +108,9 @@ def test_a_warehouse_of_an_older_version_is_settled(made: Path) -> None:
         now = settled(warehouse)
         branches = warehouse.rows("SELECT * FROM core.branches ORDER BY ALL")
         tools = warehouse.rows("SELECT outcome, error_type FROM core.tool_calls ORDER BY ALL")
-    with duckdb.connect(made) as connection:
-        _make_old(connection)
-    with open_warehouse(made) as newer:
+    old = made.with_name("old.duckdb")
+    _make_old(old, made)
+    with open_warehouse(old) as newer:
         assert newer.rows("SELECT * FROM core.branches ORDER BY ALL") == branches
         assert newer.rows("SELECT outcome, error_type FROM core.tool_calls ORDER BY ALL") == tools
         then = settled(newer)
@@ -118,21 +118,28 @@ def test_a_warehouse_of_an_older_version_is_settled(made: Path) -> None:
     assert then["core.run_time"] == now["core.run_time"]
 
 
-_LATER = ("core.branches", "core.tool_calls", "raw.unsettled")
-
-
-def _make_old(connection: duckdb.DuckDBPyConnection) -> None:
-    """As the third schema file left it."""
-    run = connection.execute
-    views = run("SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal").fetchall()
-    for schema, view in views:
-        run(f"DROP VIEW {schema}.{view}")
-    for table in {*SETTLED_TABLES, *_LATER} - {"core.run_time"}:
-        run(f"DROP TABLE {table}")
-    for table in ("core.steps", "core.waits"):
-        run(f"ALTER TABLE {table} DROP COLUMN critical_gap_s")
-    run("CREATE VIEW core.branches AS SELECT 1 AS one")
-    run("DELETE FROM ref.schema_version WHERE number >= 4")
+def _make_old(path: Path, of: Path) -> None:
+    """A warehouse as the third schema file left it, with the rows of one of today."""
+    with duckdb.connect(path) as connection:
+        run = connection.execute
+        for file in schema_files():
+            if file.number <= 3:
+                run(file.sql)
+        run(f"ATTACH '{of}' AS today (READ_ONLY)")
+        columns = "SELECT list(column_name) FROM duckdb_columns() WHERE database_name = ?"
+        of_table = f"{columns} AND schema_name = ? AND table_name = ?"
+        tables = run(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'old'"
+        ).fetchall()
+        for schema, table in tables:
+            ours, theirs = (
+                run(of_table, [file, schema, table]).fetchall()[0][0] for file in ("old", "today")
+            )
+            shared = ", ".join(column for column in ours if column in theirs)
+            name = f"{schema}.{table}"
+            run(f"INSERT INTO {name} ({shared}) SELECT {shared} FROM today.{name}")
+        run("DELETE FROM ref.schema_version WHERE number > 3")
+        run("DETACH today")
 
 
 def test_a_rule_that_differs_settles_all_runs(made: Path) -> None:
