@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from analytics.run_rows import DERIVED_TABLES
 from analytics.settling import SETTLED_TABLES
 from analytics.warehouse import Warehouse
@@ -48,3 +50,20 @@ def test_the_list_of_derived_tables_is_complete(warehouse: Warehouse) -> None:
     of_events = {"core.events", "core.payloads", "core.spans", "core.branches", "core.tool_calls"}
     derived = {*DERIVED_TABLES, *SETTLED_TABLES}
     assert {f"core.{name}" for (name,) in tables} == derived | of_events
+
+
+def test_mart_views_keep_to_what_other_engines_know(warehouse: Warehouse) -> None:
+    """They run on Spark and ClickHouse too: no nested values, and one name for quantiles."""
+    views = warehouse.rows(
+        "SELECT view_name, sql FROM duckdb_views() WHERE schema_name = 'mart' AND NOT internal"
+    )
+    assert len(views) > 30
+    foreign = re.compile(
+        r"quantile_cont|ASOF|unnest|list_|struct_|EXCLUDE|COLUMNS|lambda|\[|\{", re.I
+    )
+    assert [name for name, sql in views if foreign.search(sql)] == []
+    nested = warehouse.rows(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns()"
+        " WHERE schema_name = 'mart' AND regexp_matches(data_type, 'STRUCT|MAP|UNION|\\[')"
+    )
+    assert nested == []
