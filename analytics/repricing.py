@@ -11,6 +11,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.llm_rows import priced_columns
+from analytics.settling import note_runs, settle_pending
 from analytics.tables import registered
 from tracer.genai.usage import ModelUsage
 
@@ -50,13 +51,15 @@ def reprice(warehouse: Warehouse) -> int:
     Raises:
         WarehouseError: It cannot be written.
     """
-    changed = 0
+    changed: list[tuple[Any, Any]] = []
     with warehouse.transaction() as connection:
         calls = connection.execute(_CALLS).fetchall()
         for some in _chunks(calls):
             with registered(connection, "priced", _table(some)):
-                changed += len(connection.execute(_UPDATE).fetchall())
-    return changed
+                changed += connection.execute(_UPDATE).fetchall()
+        note_runs(connection, {run for run in changed if None not in run})
+    settle_pending(warehouse.connection)
+    return len(changed)
 
 
 _IS_OTHER: Final = " OR ".join(f"c.{name} IS DISTINCT FROM p.{name}" for name in _PRICED)
@@ -64,7 +67,7 @@ _UPDATE: Final = f"""
 UPDATE core.llm_calls c SET {", ".join(f"{name} = p.{name}" for name in _PRICED)}
 FROM priced p
 WHERE c.rowid = p.call AND ({_IS_OTHER})
-RETURNING 1
+RETURNING c.workflow_id, c.run_id
 """
 
 
