@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 _ALLOWED: Final = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
+# A function that changes settings in the midst of a SELECT; DuckDB 1.5 does not lock it.
+_CHANGES_SETTINGS: Final = re.compile(r"\b(enable|disable)_logging\s*\(", re.IGNORECASE)
+_OUT_OF_REACH: Final = "files, network and settings are out of reach of queries"
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B", re.IGNORECASE)
 
 
@@ -140,6 +143,8 @@ def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement
     kind = statements[0].type
     if kind not in _ALLOWED:
         raise QueryRefused(f"{kind.name} is not allowed here; only SELECT and EXPLAIN are")
+    if _CHANGES_SETTINGS.search(sql):
+        raise QueryRefused(_OUT_OF_REACH)
     return statements[0]
 
 
@@ -203,7 +208,7 @@ def refusal(error: Exception, limits: QueryLimits) -> QueryError:
     if "read-only mode" in text:
         return QueryRefused("queries only read; what this one writes is refused")
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
-        return QueryRefused("files, network and settings are out of reach of queries")
+        return QueryRefused(_OUT_OF_REACH)
     return QueryRefused(text)
 
 

@@ -45,17 +45,27 @@ class Scope:
     """UTC, without a time zone, as the warehouse has it; included."""
     until: datetime | None = None
     """The same, excluded."""
+    tenant: str | None = None
+    """Whom the run is for."""
 
     def tests(self, time_column: str) -> tuple[str, list[Any]]:
-        """A condition on a query in which `r` is the run, and its parameters."""
+        """A condition on a query in which `r` is the run and `f` what was settled about it.
+
+        Forks did not happen in production and never count.
+
+        Returns:
+            The condition and its parameters.
+        """
         tests = [
             ("r.namespace = ?", self.namespace),
             ("r.workflow_type = ?", self.workflow_type),
             (f"{time_column} >= ?", self.since),
             (f"{time_column} < ?", self.until),
+            ("f.tenant = ?", self.tenant),
         ]
         asked = [(sql, value) for sql, value in tests if value is not None]
-        return " AND ".join(sql for sql, _ in asked) or "true", [value for _, value in asked]
+        conditions = ["NOT coalesce(f.is_fork, false)", *(sql for sql, _ in asked)]
+        return " AND ".join(conditions), [value for _, value in asked]
 
 
 COST_GROUPS: Final[Mapping[str, str]] = {
@@ -65,6 +75,7 @@ COST_GROUPS: Final[Mapping[str, str]] = {
     "provider": "c.provider",
     "run": "c.workflow_id || ':' || c.run_id",
     "status": "r.status",
+    "tenant": "f.tenant",
     "namespace": "c.namespace",
     "day": "date_trunc('day', c.started_at)::DATE",
     "price": "c.price_source",
@@ -78,6 +89,7 @@ FAILURE_GROUPS: Final[Mapping[str, str]] = {
     "kind": "o.owner_kind",
     "type": "r.workflow_type",
     "version": "coalesce(r.build_id, 'unknown')",
+    "tenant": "f.tenant",
     "namespace": "o.namespace",
     "day": "date_trunc('day', o.failed_at)::DATE",
 }
@@ -87,6 +99,7 @@ WAIT_GROUPS: Final[Mapping[str, str]] = {
     "label": "coalesce(w.label, 'unlabelled')",
     "type": "r.workflow_type",
     "who": "coalesce(w.woken_by_identity, w.woken_by, 'still open')",
+    "tenant": "f.tenant",
     "namespace": "w.namespace",
     "day": "date_trunc('day', w.opened_at)::DATE",
 }
@@ -95,6 +108,7 @@ WAIT_GROUPS: Final[Mapping[str, str]] = {
 _CALLS: Final = """
 FROM mart.llm_calls c
 LEFT JOIN core.runs r ON r.workflow_id = c.workflow_id AND r.run_id = c.run_id
+LEFT JOIN core.settled_runs f ON f.workflow_id = c.workflow_id AND f.run_id = c.run_id
 LEFT JOIN core.steps s ON s.workflow_id = c.workflow_id AND s.run_id = c.run_id
                       AND s.step_id = c.step_id
 """
@@ -175,6 +189,7 @@ def failures_by(path: Path | str, by: Sequence[str], scope: Scope) -> list[Row]:
         FROM mart.failure_occurrences o
         LEFT JOIN core.runs r ON r.namespace = o.namespace AND r.workflow_id = o.workflow_id
                              AND r.run_id = o.run_id
+        LEFT JOIN core.settled_runs f ON f.workflow_id = o.workflow_id AND f.run_id = o.run_id
         WHERE {where}
         {_grouped(by)}
         ORDER BY n_failures DESC, last_seen DESC{_then(by)}
@@ -203,11 +218,13 @@ def stuck_runs(
                t.failure_fingerprint, r.last_event_at
         FROM mart.stuck_runs t
         JOIN core.runs r USING (namespace, workflow_id, run_id)
+        JOIN core.settled_runs f USING (namespace, workflow_id, run_id)
         WHERE {where}
         UNION ALL BY NAME
         SELECT 'silent' AS why, r.namespace, r.workflow_id, r.run_id, r.workflow_type,
                r.last_event_at AS since, r.last_event_at
         FROM core.runs r
+        JOIN core.settled_runs f USING (namespace, workflow_id, run_id)
         WHERE {where} AND NOT r.is_closed AND NOT r.is_stuck AND r.last_event_at < ?
           AND NOT EXISTS (FROM core.waits w
                           WHERE w.workflow_id = r.workflow_id AND w.run_id = r.run_id
@@ -229,6 +246,7 @@ def open_waits(path: Path | str, scope: Scope) -> list[Row]:
                r.last_event_at
         FROM mart.open_waits w
         JOIN core.runs r USING (namespace, workflow_id, run_id)
+        JOIN core.settled_runs f USING (namespace, workflow_id, run_id)
         WHERE {where}
         ORDER BY w.opened_at, w.workflow_id, w.run_id
     """
@@ -260,6 +278,7 @@ def waits_by(
                arg_max(w.workflow_id || ':' || w.run_id, w.wait_s) AS longest_run
         FROM core.waits w
         JOIN core.runs r USING (namespace, workflow_id, run_id)
+        JOIN core.settled_runs f USING (namespace, workflow_id, run_id)
         WHERE {where} {"AND w.is_human" if is_human else ""}
         {_grouped(by)}
         ORDER BY total_s DESC NULLS LAST, n_waits DESC{_then(by)}

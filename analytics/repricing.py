@@ -51,13 +51,14 @@ def reprice(warehouse: Warehouse) -> int:
     Raises:
         WarehouseError: It cannot be written.
     """
-    changed: list[tuple[Any, Any]] = []
+    changed: list[tuple[str | None, str | None]] = []
     with warehouse.transaction() as connection:
         calls = connection.execute(_CALLS).fetchall()
         for some in _chunks(calls):
             with registered(connection, "priced", _table(some)):
                 changed += connection.execute(_UPDATE).fetchall()
-        note_runs(connection, {run for run in changed if None not in run})
+        runs = ((workflow, run) for workflow, run in changed if workflow and run)
+        note_runs(connection, runs)
     settle_pending(warehouse.connection)
     return len(changed)
 

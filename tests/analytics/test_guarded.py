@@ -70,7 +70,6 @@ SETTINGS = [
     "SET VARIABLE x = 1",
     "PRAGMA memory_limit = '100GB'",
     "PRAGMA enable_profiling",
-    "PRAGMA database_list",
     "CALL enable_logging()",
     "FROM enable_logging()",
     "CREATE SECRET s (TYPE s3)",

@@ -27,6 +27,7 @@ from analytics.questions import (
 )
 from analytics.warehouse import open_warehouse
 from tests.analytics.stories import failed_order, history_of, order, order_of_model, stuck_order
+from tests.event_builder import payload
 
 BEFORE, AFTER = map(datetime.fromisoformat, ("2020-01-01", "2030-01-01"))
 EVERYTHING = Scope()
@@ -146,11 +147,33 @@ def test_who_is_waited_for(path: Path) -> None:
 def test_every_filter_filters(path: Path, ask: Callable[[Path, Scope], list[Any]]) -> None:
     everything = ask(path, EVERYTHING)
     assert everything
-    assert ask(path, Scope("default", "Order", BEFORE, AFTER)) == everything
+    assert ask(path, Scope("default", "Order", BEFORE, AFTER, "default")) == everything
     for scope in (
         Scope(namespace="other"),
         Scope(workflow_type="' OR true --"),
         Scope(since=AFTER),
         Scope(until=BEFORE),
+        Scope(tenant="somebody"),
     ):
         assert ask(path, scope) == []
+
+
+def test_tenants_are_apart_and_forks_never_count(tmp_path: Path, empty: Path) -> None:
+    path = tmp_path / "tenants.duckdb"
+    shutil.copy(empty, path)
+    runs = []
+    for number, memo in enumerate(
+        ({"tenant": '"acme"'}, {"tenant": '"globex"'}, {"retrospan.fork": '{"of": "run-0"}'})
+    ):
+        events = order()
+        fields = events.events[0].workflow_execution_started_event_attributes.memo.fields
+        for name, value in memo.items():
+            fields[name].CopyFrom(payload(value))
+        runs.append(history_of(events, f"run-{number}", f"order-{number}"))
+    with open_warehouse(path) as warehouse:
+        ingest(warehouse, runs)
+    for ask in (cost_by, failures_by, waits_by):
+        by_tenant = {row["tenant"]: row["n_runs"] for row in ask(path, ["tenant"], EVERYTHING)}
+        assert by_tenant == {"acme": 1, "globex": 1}
+        [one] = ask(path, [], Scope(tenant="acme"))
+        assert one["n_runs"] == 1

@@ -63,7 +63,7 @@ def _moment(text: str) -> datetime:
 
 
 def scope_options(what: str) -> Decorator:
-    """`--namespace`, `--type`, `--since` and `--until`, passed together as `scope`.
+    """`--namespace`, `--type`, `--tenant`, `--since` and `--until`, passed together as `scope`.
 
     Args:
         what: What the times are of, for the help.
@@ -71,13 +71,14 @@ def scope_options(what: str) -> Decorator:
     options = [
         namespace_option("Only this namespace."),
         click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type."),
+        click.option("--tenant", metavar="TENANT", help="Only runs for this tenant."),
         click.option("--since", type=Moment(), help=f"Only {what} since then, such as 24h or 7d."),
         click.option("--until", type=Moment(), help=f"Only {what} before then."),
     ]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         def scoped(**given: Any) -> Any:
-            names = ("namespace", "workflow_type", "since", "until")
+            names = ("namespace", "workflow_type", "tenant", "since", "until")
             return command(scope=Scope(**{name: given.pop(name) for name in names}), **given)
 
         scoped.__doc__ = command.__doc__
