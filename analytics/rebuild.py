@@ -18,7 +18,7 @@ from analytics.errors import ArchiveError, WarehouseBusy, WarehouseError
 from analytics.ingest import SETTLE_AT, apply_batch
 from analytics.restore import restored
 from analytics.run_rows import DERIVED_TABLES
-from analytics.settling import settle_pending
+from analytics.settling import SETTLED_TABLES, settle_all, settle_pending
 from analytics.staging import batches
 from analytics.tables import KEY_COLUMNS, insert, insert_arrow
 from analytics.warehouse import connect, open_warehouse
@@ -32,6 +32,8 @@ __all__ = ["RebuildReport", "rebuild"]
 _MADE_AGAIN: Final = {
     **dict.fromkeys(("core.events", "core.payloads", "raw.ingest_sources", "raw.archive"), "true"),
     **DERIVED_TABLES,
+    # They follow from the rest, and are settled when all of it is there.
+    **dict.fromkeys((*SETTLED_TABLES, "raw.unsettled"), "true"),
 }
 """Tables that are not copied, and which of their rows are made from histories."""
 _COPIED_ROWS: Final = 50_000
@@ -85,6 +87,8 @@ def rebuild(
             report.missing += _without_run(new, ledger)
             if old is not None:
                 report.copied = _copy(old, new)
+                with new.transaction() as connection:
+                    settle_all(connection)
             _restore_ledger(new, ledger)
             ((report.runs,),) = new.rows("SELECT count(*) FROM core.runs")
             ((report.events,),) = new.rows("SELECT count(*) FROM core.events")

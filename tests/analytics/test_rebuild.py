@@ -87,7 +87,8 @@ def test_the_archive_alone_is_enough_for_runs(filled: Path) -> None:
     for lost in ("core.spans", "raw.ingest_rejects", "raw.ingest_conflicts"):
         assert after.pop(lost) == []
         assert before.pop(lost)
-    assert len(after.pop("core.attempts")) == len(before.pop("core.attempts")) - 1
+    for watched in ("core.attempts", "core.settled_attempts"):
+        assert len(after.pop(watched)) == len(before.pop(watched)) - 1
     assert after == before
 
 
