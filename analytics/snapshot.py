@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from analytics.errors import WarehouseBusy, WarehouseError
-from analytics.settling import settle_pending
 from analytics.warehouse import STORAGE_VERSION, connect, explained
 
 if TYPE_CHECKING:
@@ -38,6 +37,9 @@ def snapshot_path(warehouse: Path | str) -> Path:
 
 def publish_snapshot(warehouse: Warehouse) -> Path:
     """Publish what is stored now; for the process that has the warehouse open."""
+    # Loads Arrow, for which those who only read should not wait.
+    from analytics.settling import settle_pending
+
     settle_pending(warehouse.connection)
     warehouse.connection.execute("CHECKPOINT")
     ((name,),) = warehouse.rows("SELECT current_database()")
@@ -106,6 +108,9 @@ def _settle(connection: duckdb.DuckDBPyConnection, source: str) -> None:
     ((before,),) = connection.execute("SELECT current_database()").fetchall()
     if before == source:
         return
+    # Loads Arrow, for which those who only read should not wait.
+    from analytics.settling import settle_pending
+
     connection.execute("USE snapshot")
     try:
         settle_pending(connection)

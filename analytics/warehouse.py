@@ -17,7 +17,6 @@ import duckdb
 
 from analytics.errors import PriceFileRefused, WarehouseBusy, WarehouseError
 from analytics.migrations import migrate
-from analytics.settling import settle_pending
 from tracer.genai.prices import load_price_file
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class Warehouse:
         self._is_open = False
         try:
             if settles:
-                settle_pending(self.connection)
+                _settle_pending(self.connection)
         finally:
             self._let_go()
 
@@ -137,6 +136,13 @@ def open_warehouse(
             time.sleep(_RETRY_SECONDS)
 
 
+def _settle_pending(connection: duckdb.DuckDBPyConnection) -> None:
+    # Loads Arrow, for which those who only read should not wait.
+    from analytics.settling import settle_pending
+
+    settle_pending(connection)
+
+
 def _check_price_file() -> None:
     """Whoever writes prices calls; without the file they would get other prices than was asked."""
     try:
@@ -156,7 +162,7 @@ def _open_once(path: Path, home: Path | None) -> Warehouse:
         connection = connect(path, read_only=False)
         try:
             migrate(connection, str(path))
-            settle_pending(connection)  # What a writer that was killed left open.
+            _settle_pending(connection)  # What a writer that was killed left open.
         except BaseException:
             connection.close()
             raise
