@@ -17,7 +17,7 @@ from tests.tui.browser import chromium
 
 pytestmark = pytest.mark.slow
 
-_WIDTHS = (360, 768, 1280)
+_WIDTHS = (360, 1280)
 _LINKS_AWAY = """
 [...document.querySelectorAll("a")].filter((a) => !a.getAttribute("href")?.startsWith("#")).length
 """
