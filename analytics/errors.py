@@ -8,6 +8,7 @@ AnalyticsError
 ├── ArchiveError          a raw history is missing or damaged
 ├── SpoolError            a spooled batch cannot be read
 ├── WorkerDied            a process that read files for an import ended early
+├── LakeError             a lake cannot be written or read
 ├── RunNotFound           no run in the warehouse answers to that name
 └── QueryError            somebody's SQL
     ├── QueryRefused      not allowed, or not SQL
@@ -21,6 +22,7 @@ from __future__ import annotations
 __all__ = [
     "AnalyticsError",
     "ArchiveError",
+    "LakeError",
     "PriceFileRefused",
     "QueryError",
     "QueryRefused",
@@ -60,6 +62,10 @@ class SpoolError(AnalyticsError):
 
 class WorkerDied(AnalyticsError):
     """A process that read files for an import was killed, or could not go on."""
+
+
+class LakeError(AnalyticsError):
+    """A lake cannot be written or read, or its views cannot be run."""
 
 
 class RunNotFound(AnalyticsError):

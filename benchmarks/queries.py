@@ -56,12 +56,13 @@ def main(arguments: list[str]) -> int:
     with TemporaryDirectory() as folder:
         path = options.keep or Path(folder) / "queries.duckdb"
         if not path.exists():
-            _make(path, options.events)
+            make(path, options.events)
         with duckdb.connect(path, read_only=True) as connection:
             return _report(connection)
 
 
-def _make(path: Path, events: int) -> None:
+def make(path: Path, events: int) -> None:
+    """Make a warehouse with about so many events."""
     with open_warehouse(path) as warehouse:
         ingest(warehouse, [history(number) for number in range(RUNS)])
         with warehouse.transaction() as connection:

@@ -49,6 +49,7 @@ COMMANDS = {
     "stuck": Entry("tui.cli.commands.stuck", "List open runs that do not get on."),
     "waits": Entry("tui.cli.commands.waits", "List what runs wait for; tell how long waits take."),
     "report": Entry("tui.cli.commands.report", "Write a page about a run, or about all runs."),
+    "lake": Entry("tui.cli.commands.lake", "Write Parquet for Spark and others, and query it."),
     "sql": Entry("tui.cli.commands.sql", "Ask the warehouse with SQL, read-only."),
     "tui": Entry("tui.cli.commands.app", "Walk through runs in a full-screen app."),
     "serve": Entry("tui.cli.commands.serve", "Show the app in a browser on this machine."),
@@ -145,7 +146,9 @@ def _not_installed(error: ModuleNotFoundError) -> int:
     name = (error.name or "").partition(".")[0]
     if name in {"tracer", "replayer", "analytics", "tui"}:
         return report(error)
-    fail(f"this command needs the package {name!r}; install it with: pip install 'retrospan[all]'")
+    extra = "lake" if name in {"chdb", "pyspark", "sqlglot"} else "all"
+    hint = f"pip install 'retrospan[{extra}]'"
+    fail(f"this command needs the package {name!r}; install it with: {hint}")
     return Exit.USAGE
 
 
