@@ -44,7 +44,10 @@ def _name(text: str) -> str:
 
 def recall(name: str) -> dict[str, Any]:
     """The facts that were remembered under a name."""
-    path = _path(name)
+    return _read(_path(name))
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MOST_BYTES:
             return {}
@@ -64,6 +67,15 @@ def remember(name: str, **facts: Any) -> None:
         partial.replace(path)
     except OSError:
         return
+
+
+def keymap() -> dict[str, str]:
+    """The reader's own keys by id of a binding: `$RETROSPAN_KEYMAP`, else in the configuration."""
+    named = os.environ.get("RETROSPAN_KEYMAP")
+    base = os.environ.get("XDG_CONFIG_HOME")
+    folder = (Path(base) if base else Path.home() / ".config") / "retrospan"
+    found = _read(Path(named) if named else folder / "keymap.json")
+    return {id_: key for id_, key in found.items() if isinstance(key, str)}
 
 
 def _path(name: str) -> Path:

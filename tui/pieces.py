@@ -7,6 +7,7 @@ for those who do not see colours.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -105,6 +106,13 @@ def folded(line: Line, width: int) -> Iterator[Line]:
             yield tuple(row)
             row, left = [Piece(part, each.tone)], width - cell_len(part)
     yield tuple(row)
+
+
+def wrapped(text: str, width: int, tone: Tone = Tone.PLAIN) -> Iterator[Line]:
+    """A sentence that came from anywhere in rows of at most `width` cells, cut between words."""
+    for row in textwrap.wrap(safe_text(text), max(8, width)) or [""]:
+        # Wide characters make a row wider than it has characters.
+        yield from folded((Piece(row, tone),), max(8, width))
 
 
 def clip_line(line: Line, width: int) -> Line:

@@ -48,8 +48,9 @@ class RunRow:
     """Nanoseconds since the epoch."""
     duration_ns: int | None
     """To the end, or to the last event of an open run."""
-    steps: int
-    attempts: int
+    steps: int | None
+    """`None` where only the history would tell."""
+    attempts: int | None
     cost_usd: float | None = None
     """`None` where nobody knows it; files alone never tell."""
     is_stuck: bool = False
@@ -266,6 +267,11 @@ class DecodedRuns:
     def __init__(self, source: RunSource, codec: Codec) -> None:
         self._source = source
         self._codec = codec
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the source's open runs go on."""
+        return bool(getattr(self._source, "is_live", False))
 
     @property
     def name(self) -> str:

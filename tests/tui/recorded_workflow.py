@@ -89,3 +89,19 @@ class Sleepy:
     @workflow.signal
     def approve(self) -> None:
         pass
+
+
+@workflow.defn
+class Payment:
+    def __init__(self) -> None:
+        self.limit = 0
+
+    @workflow.run
+    async def run(self, order: dict[str, Any]) -> str:
+        amount = order["amount"]
+        quote = await workflow.execute_activity("quote", amount, start_to_close_timeout=MINUTE)
+        self.limit = quote["limit"]
+        if amount > self.limit:
+            amount = self.limit
+        await workflow.execute_activity("charge", amount, start_to_close_timeout=MINUTE)
+        return f"charged {amount}"

@@ -235,3 +235,49 @@ async def test_a_fork_is_made_opened_and_compared(approved: RunHistory) -> None:
         await pilot.press("r")
         await settled(pilot)
         assert "2 of 2 runs" in lines_of(app)[0]
+
+
+async def test_the_palette_does_what_keys_do_and_keys_can_be_others(
+    approved: RunHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keymap = tmp_path / "keymap.json"
+    keymap.write_text('{"replay.step": "f10", "replay.nothing": "f9"}')
+    monkeypatch.setenv("RETROSPAN_KEYMAP", str(keymap))
+    app = RetrospanApp(LoadedRuns("one", [approved]), approved.key)
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+p", *typed("what it waited"))
+        await pilot.pause(0.5)
+        await pilot.press("enter")
+        await settled(pilot)
+        assert "waits  1 place" in lines_of(app)[0]
+        await pilot.press("escape", "f10")
+        await settled(pilot)
+        assert "event 5/9" in lines_of(app)[0]
+        app.theme = "textual-light"
+        await settled(pilot)
+    assert memory.recall("app") == {"theme": "textual-light"}
+    assert RetrospanApp(LoadedRuns("one", [approved])).theme == "textual-light"
+
+
+@at_every_size
+async def test_the_tour_goes_on_when_the_reader_did_what_it_asks(
+    pair: tuple[RunHistory, RunHistory], size: tuple[int, int]
+) -> None:
+    app = RetrospanApp(LoadedRuns("two", pair), has_tour=True)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        for keys, said in (
+            ((), "1/7 Which runs failed?"),
+            (("slash", *typed("status:failed"), "enter"), "2/7 enter opens a run"),
+            (("enter",), "3/7 p goes to what failed"),
+            (("p",), "4/7 T records a tape"),
+        ):
+            await pilot.press(*keys)
+            await settled(pilot)
+            app._show_tour()
+            app._show_tour()  # The line is made the first time, and says something the second.
+            await settled(pilot)
+            app._show_tour()
+            await settled(pilot)
+            assert said in screen_text(app)

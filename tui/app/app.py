@@ -6,25 +6,33 @@ The app holds no state of a run. It knows where runs come from and which screen 
 from __future__ import annotations
 
 import gc
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.theme import Theme
 from textual.types import AnimationLevel
 
 from tracer.identity import RunKey
+from tui import memory
 from tui.app.help_screen import TextScreen, help_screen
+from tui.app.palette import Actions
 from tui.app.replay_screen import ReplayScreen
 from tui.app.runs_screen import RunsScreen
+from tui.app.tour import STOPS, Tour
 from tui.replay.sitting import Sitting
 from tui.sources import RunSource
+
+_TOUR_EVERY = 0.2
 
 
 class RetrospanApp(App[None]):
     """Runs, and a walk through each of them."""
 
     TITLE = "Retrospan"
-    ENABLE_COMMAND_PALETTE = False
+    COMMANDS = {Actions}  # noqa: RUF012 - Textual declares it without ClassVar
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar
         (0, "-narrow"),
         (100, "-wide"),
@@ -34,18 +42,39 @@ class RetrospanApp(App[None]):
         Binding("ctrl+q", "quit", "quit", show=False),
     ]
 
-    def __init__(self, source: RunSource, open_run: RunKey | None = None) -> None:
+    def __init__(
+        self, source: RunSource, open_run: RunKey | None = None, *, has_tour: bool = False
+    ) -> None:
         super().__init__()
+        self._tour = Tour(STOPS) if has_tour else None
         self.animation_level: AnimationLevel = "none"
         self.sitting = Sitting(source)
         """The runs, and what was forked of them."""
         self._open_run = open_run
+        theme = memory.recall("app").get("theme")
+        if theme in self.available_themes:
+            self.theme = theme
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette offers beside the actions of the screen."""
+        yield SystemCommand("theme", "choose other colours", self.action_change_theme)
+
+    def _keep_theme(self, theme: Theme) -> None:
+        memory.remember("app", theme=theme.name)
 
     def on_mount(self) -> None:
         """Show the list, and on top of it the run that was asked for."""
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+        self.set_keymap(memory.keymap())
         self.push_screen(RunsScreen(self.sitting))
+        if self._tour is not None:
+            self.set_interval(_TOUR_EVERY, self._show_tour)
         if self._open_run is not None:
             self.push_screen(ReplayScreen(self.sitting, self._open_run))
+
+    def _show_tour(self) -> None:
+        if self._tour is not None:
+            self._tour.show(self.screen)
 
     def on_unmount(self) -> None:
         """Let the collector see again what screens froze; DuckDB reports it as leaked otherwise."""
@@ -57,11 +86,12 @@ class RetrospanApp(App[None]):
             self.push_screen(help_screen(self.screen))
 
 
-def run_app(source: RunSource, open_run: RunKey | None = None) -> None:
+def run_app(source: RunSource, open_run: RunKey | None = None, *, has_tour: bool = False) -> None:
     """Run the app in this terminal until the reader leaves it.
 
     Args:
         source: Where its runs come from.
         open_run: A run to open at once; leaving it leads to the list.
+        has_tour: Say what to try, step by step.
     """
-    RetrospanApp(source, open_run).run()
+    RetrospanApp(source, open_run, has_tour=has_tour).run()

@@ -154,10 +154,7 @@ class DiffScreen(Screen[None]):
 
     def _sum_up(self) -> None:
         assert self.comparison is not None
-        width = self.size.width
-        lines = [
-            row for line in summary_lines(self.comparison) for row in folded(line, max(8, width))
-        ][:_MOST_SENTENCES]
+        lines = summary_lines(self.comparison, self.size.width)[:_MOST_SENTENCES]
         summary = self.query_one(Summary)
         summary.styles.height = len(lines)
         summary.show(Lines(lines))

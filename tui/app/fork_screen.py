@@ -14,7 +14,7 @@ from textual.widgets import Input
 from replayer.fork import ForkRequest, ForkSpecError
 from tui.app.bars import Heading
 from tui.app.lines import LineView
-from tui.pieces import Lines, Piece, Tone, folded, piece
+from tui.pieces import Lines, Piece, Tone, piece, wrapped
 from tui.replay.forking import fork_request
 
 _MAX_WIDTH = 100
@@ -88,6 +88,6 @@ class ForkScreen(ModalScreen[ForkRequest | None]):
 
     def _note(self, text: str, tone: Tone) -> None:
         width = min(_MAX_WIDTH, self.app.size.width - 2) - 5
-        lines = [row for line in [(piece(text, tone),)] for row in folded(line, max(8, width))]
+        lines = list(wrapped(text, width, tone))
         keys = (Piece("enter forks · tab next line · esc leaves", Tone.NOTE),)
         self.query_one(Notes).show(Lines([*lines[:3], keys]))

@@ -160,7 +160,6 @@ class ReplayActions(ReplayView):
         """Find out whether code replays the run."""
         if self.book is None or not workflow:
             return
-        memory.remember("workflows", **{self.book.walk.run.workflow_type: workflow})
         self.remark("checking…")
         self.run_worker(
             experiments.check(self, self.book, workflow),

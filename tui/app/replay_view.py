@@ -44,6 +44,8 @@ from tui.walk import Walk
 
 _TABS = tuple(Tab)
 _MOST_WATCHES = 20
+_FOLLOWED_EVERY = 2.0
+"""Seconds between two questions about an open run of a server."""
 
 
 class EventTimeline:
@@ -184,6 +186,8 @@ class ReplayView(Screen[None]):
         self.query_one("#heading", Heading).tell(words)
         self.query_one("#timeline").focus()
         self._read()
+        if self.source.is_live:
+            self.set_interval(_FOLLOWED_EVERY, self._ask_again)
 
     def pane(self, name: str) -> Pane:
         """A pane by its name."""
@@ -213,6 +217,21 @@ class ReplayView(Screen[None]):
         if taped is not None:
             self.post_message(self.Loaded(taped))
 
+    def _ask_again(self) -> None:
+        """Ask for what happened meanwhile, as long as the run goes on."""
+        if self.book is not None and not self.book.walk.run.is_closed:
+            self._read_on(self.book)
+
+    @work(thread=True, exclusive=True, group="read", exit_on_error=False, description="read on")
+    def _read_on(self, known: Book) -> None:
+        try:
+            history = self.source.load(self.key)
+        except Exception as error:  # noqa: BLE001 - the server may come back
+            self.post_message(self.Remark(f"not followed for now: {error}"))
+            return
+        if len(history.events) > len(known.walk.events) and not get_current_worker().is_cancelled:
+            self.post_message(self.Loaded(book_of(history)))
+
     @on(Unreadable)
     def tell_unreadable(self, message: Unreadable) -> None:
         """Say why there is nothing to see."""
@@ -241,6 +260,8 @@ class ReplayView(Screen[None]):
         self.set_class(book.tape is None, "-tapeless")
         self.lay_out()
         here = self.trail.here.position if self.trail is not None else 0
+        if old is not None and here == len(old.walk.events) - 1:
+            here = len(book.walk.events) - 1  # Who stands at the end of an open run follows it.
         focus = self.moves.at_event(here)
         if self.trail is None and book.tape is not None:
             focus = self.moves.end(-1)

@@ -87,6 +87,11 @@ class RunsScreen(Screen[None]):
         self._is_reading = True
         self._error = ""
 
+    @property
+    def filter_text(self) -> str:
+        """What the list is filtered for."""
+        return self._filter.text
+
     def compose(self) -> ComposeResult:
         """Heading, column titles, list, prompt, keys."""
         yield Heading(id="heading")

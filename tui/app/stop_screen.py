@@ -14,7 +14,7 @@ from replayer.check import Command, Explanation, Verdict, explanation_text
 from tui.app.bars import Heading
 from tui.app.copying import copy
 from tui.app.lines import TextPane
-from tui.pieces import BLANK, Line, Lines, Piece, Tone, cell, folded, piece
+from tui.pieces import BLANK, Line, Lines, Piece, Tone, cell, folded, piece, wrapped
 
 _FRAMES = 6
 _LEAST = 24
@@ -63,7 +63,7 @@ class StopScreen(Screen[None]):
 
 def stop_lines(explanation: Explanation, width: int) -> Iterator[Line]:
     """The explanation, most important first."""
-    yield from folded((piece(explanation.summary, Tone.STRONG),), width)
+    yield from wrapped(explanation.summary, width, Tone.STRONG)
     yield BLANK
     yield from _side_by_side(explanation, width)
     if explanation.stack:
@@ -86,7 +86,7 @@ def stop_lines(explanation: Explanation, width: int) -> Iterator[Line]:
     for label, text in (("to do: ", explanation.suggestion), ("the SDK says: ", explanation.sdk)):
         if text:
             yield BLANK
-            yield from folded((Piece(label, Tone.NOTE), piece(text)), width)
+            yield from wrapped(label + text, width)
 
 
 def _side_by_side(explanation: Explanation, width: int) -> Iterator[Line]:

@@ -14,11 +14,12 @@ from typing import Any, Final
 import orjson
 
 from tui.pieces import Line, Piece, Tone
-from tui.text import safe_text
+from tui.text import clip, fold, safe_text
 
 _SAYS: Final = ("content", "message", "tool_calls", "arguments", "output", "parts")
 """One of these makes a mapping with a role, or of a known type, a message."""
 _TEXTS: Final = ("text", "input_text", "output_text", "summary_text", "refusal")
+_BAR: Final = "▌ "
 _DEEPEST: Final = 4
 _MOST_TEXT: Final = 20_000
 """Characters of a message that are laid out; the full screen shows all as text."""
@@ -39,18 +40,20 @@ def messages_of(value: Any) -> list[Message]:
     return list(_found(value, _DEEPEST))
 
 
-def message_lines(messages: Sequence[Message]) -> Iterator[Line]:
-    """A conversation to read, unfolded."""
+def message_lines(messages: Sequence[Message], width: int) -> Iterator[Line]:
+    """A conversation to read, folded to a width; a bar keeps the rows of a message together."""
+    width = max(8, width - len(_BAR))
     for number, message in enumerate(messages):
         if number:
             yield ()
         tone = Tone.WARN if message.is_call else _ROLES.get(message.role, Tone.NOTE)
-        yield (Piece(f"▌ {safe_text(message.role[:60])}", tone),)
+        yield Piece(_BAR, tone), Piece(clip(safe_text(message.role), width).rstrip(), tone)
         text = message.text[:_MOST_TEXT]
         if len(text) < len(message.text):
             text += f"\n… {len(message.text) - len(text):,} more characters"
         for line in safe_text(text, multiline=True).expandtabs(4).split("\n"):
-            yield Piece("▌ ", tone), Piece(line)
+            for row in fold(line, width):
+                yield Piece(_BAR, tone), Piece(row)
 
 
 _ROLES: Final = {"assistant": Tone.GOOD, "system": Tone.DIM, "developer": Tone.DIM}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import keyword
+import re
 import token
 import tokenize
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from tui.pieces import Line, Piece, Tone
 from tui.text import safe_text
 
 _TAB: Final = 4
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _WORDS: Final = frozenset(keyword.kwlist)
 _TEXTS: Final = frozenset(
     number
@@ -36,7 +38,8 @@ class Code:
 
 def code_of(file: str, text: str) -> Code:
     """Colour a source text. Takes some milliseconds for a thousand lines."""
-    rows = text.splitlines()
+    # As Python counts lines: `splitlines` knows more ends of a line than it does.
+    rows = _LINE_END.split(text.removesuffix("\n"))
     tones: dict[int, list[tuple[int, int, Tone]]] = {}
     for row, start, end, tone in _tones(text):
         tones.setdefault(row, []).append((start, end, tone))

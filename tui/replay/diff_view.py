@@ -15,7 +15,7 @@ from typing import Final
 from replayer.alignment import AlignedRow, Comparison, Entry, EntryKind, Verdict, changes_of
 from tui import figures
 from tui.diff.words import GLYPHS, cause_sentences, change_value, row_remark
-from tui.pieces import Line, Piece, Tone, clip_line, figure, piece
+from tui.pieces import Line, Piece, Tone, clip_line, figure, piece, wrapped
 from tui.replay.timeline import glyph_of, short_count, shown_name
 
 _MIDDLE: Final = 14
@@ -106,12 +106,12 @@ def difference_rows(comparison: Comparison) -> list[int]:
     return [index for index, row in enumerate(comparison.rows) if row.is_difference]
 
 
-def summary_lines(comparison: Comparison) -> list[Line]:
+def summary_lines(comparison: Comparison, width: int) -> list[Line]:
     """Where they part and why, the first sentence first."""
-    sentences = list(cause_sentences(comparison))
     return [
-        (piece(f" {text}", Tone.STRONG if number == 0 else Tone.PLAIN),)
-        for number, text in enumerate(sentences)
+        (Piece(" "), *row)
+        for number, text in enumerate(cause_sentences(comparison))
+        for row in wrapped(text, width - 1, Tone.STRONG if number == 0 else Tone.PLAIN)
     ]
 
 

@@ -107,8 +107,7 @@ def rows_of(document: Document, view: View, width: int) -> Rows:
     if document.failure:
         return Rows([row for line in document.failure for row in folded(line, width)])
     if view is View.CHAT:
-        lines = message_lines(messages_of(document.value))
-        return Rows([row for line in lines for row in folded(line, width)])
+        return Rows(list(message_lines(messages_of(document.value), width)))
     if view is View.RAW:
         return Rows(list(_cut(_raw_lines(document.raw), width)))
     return Rows(list(_cut(document.text, width)))

@@ -81,7 +81,7 @@ def section_lines(sections: Sequence[Section], tab: Tab, width: int) -> Detail:
         if section.tab is tab or (tab is Tab.ALL and section.tab is not Tab.HEADERS):
             if lines:
                 lines.append(BLANK)
-            for line in _lines(section):
+            for line in _lines(section, width):
                 lines.extend(fold_detail(line, width))
     return Detail(lines or [(Piece(f"nothing {_WHERE[tab]}", Tone.DIM),)])
 
@@ -96,15 +96,15 @@ _WHERE: Final = {
 }
 
 
-def _lines(section: Section) -> Iterator[DetailLine]:
+def _lines(section: Section, width: int) -> Iterator[DetailLine]:
     if section.failure is not None:
         yield (Piece("error", Tone.BAD), Piece("  recorded", Tone.DIM))
         yield from failure_lines(section.failure)
     elif section.payload is not None:
-        yield from _payload_lines(section.title, section.payload)
+        yield from _payload_lines(section.title, section.payload, width)
 
 
-def _payload_lines(title: str, payload: Payload) -> Iterator[DetailLine]:
+def _payload_lines(title: str, payload: Payload, width: int) -> Iterator[DetailLine]:
     size = len(payload.data)
     if size > _PREVIEW_BYTES:
         about = f"  recorded · {figures.size(size)} · its beginning; enter shows all"
@@ -116,7 +116,7 @@ def _payload_lines(title: str, payload: Payload) -> Iterator[DetailLine]:
     yield piece(title, Tone.NOTE), piece(f"  recorded · {shown.about}", Tone.DIM)
     messages = messages_of(decode(payload).json)
     if messages:
-        yield from message_lines(messages)
+        yield from message_lines(messages, width)
         return
     yield from map(Code, shown.lines[:_PREVIEW_LINES])
     if len(shown.lines) > _PREVIEW_LINES:

@@ -37,6 +37,11 @@ class Sitting:
         return self._source.note
 
     @property
+    def is_live(self) -> bool:
+        """Whether open runs of the source go on while they are looked at."""
+        return bool(getattr(self._source, "is_live", False))
+
+    @property
     def seen(self) -> list[RunRow]:
         """The runs that were listed so far."""
         with self._lock:

@@ -29,7 +29,7 @@ _KINDS: Final = {
     EntryKind.CANCEL_EXTERNAL: ("⊘", "cancel"),
     EntryKind.SIGNAL: ("⚑", "signal"),
     EntryKind.UPDATE: ("⚑", "update"),
-    EntryKind.WAIT: ("⧗", "wait"),
+    EntryKind.WAIT: ("◌", "wait"),
     EntryKind.BRANCH: ("◇", "branch"),
     EntryKind.CONTINUE: ("↻", "next"),
     EntryKind.END: ("◼", "end"),

@@ -23,14 +23,18 @@ from tui.sources import DecodedRuns, FileRuns, LoadedRuns, RunSource, WarehouseR
 @address_option()
 @namespace_option("Of runs in files and on the server; the only one to show from the warehouse.")
 @codec_option()
+@click.option("--tour", "has_tour", is_flag=True, help="Say what to try, step by step.")
 def command(
     targets: tuple[str, ...],
     warehouse: Path,
     address: str | None,
     namespace: str | None,
     codec: CodecServer | None,
+    has_tour: bool,
 ) -> None:
-    """Walk through runs in a full-screen app: those of the warehouse, or of files and folders.
+    """Walk through runs in a full-screen app: of the warehouse, of files and folders, of a server.
+
+    With --address the runs of that server are listed, and open ones are followed.
 
     A single RUN, named as for `retrospan show`, is opened at once. Press ? in the app for its keys.
     """
@@ -42,7 +46,7 @@ def command(
         source = DecodedRuns(source, codec)
     from tui.app import run_app
 
-    run_app(source, key)
+    run_app(source, key, has_tour=has_tour)
 
 
 def choose_source(targets: tuple[str, ...], places: Places) -> tuple[RunSource, RunKey | None]:
@@ -52,14 +56,23 @@ def choose_source(targets: tuple[str, ...], places: Places) -> tuple[RunSource, 
         CommandError: There is nothing to show.
         ResolveError: The one target is no file and names no run.
     """
-    if not targets:
+    if not targets and places.address is None:
         return _warehouse(places), None
-    are_files = places.address is None and all(Path(target).exists() for target in targets)
-    if are_files:
+    if places.address is not None:
+        return _server(targets, places)
+    if all(Path(target).exists() for target in targets):
         return FileRuns(targets, places.namespace), None
     histories = [resolve_run(target, places) for target in targets]
     source = LoadedRuns(" ".join(targets), histories)
     return source, histories[0].key if len(histories) == 1 else None
+
+
+def _server(targets: tuple[str, ...], places: Places) -> tuple[RunSource, RunKey | None]:
+    """Runs of a server; the first that was named is opened."""
+    from tui.server_runs import ServerRuns
+
+    named = [resolve_run(target, places).key for target in targets[:1]]
+    return ServerRuns(places.address, places.namespace), named[0] if named else None
 
 
 def _warehouse(places: Places) -> RunSource:
