@@ -27,6 +27,7 @@ class Moves:
     def __init__(self, book: Book) -> None:
         self._book = book
         self._branches: Sequence[int] | None = None
+        self._entries: Sequence[int] | None = None
 
     # -- places --------------------------------------------------------------------------------
 
@@ -93,20 +94,17 @@ class Moves:
 
     def entry(self, focus: Focus, direction: int) -> Focus | None:
         """Where the next thing begins that the workflow asked for or was sent."""
-        walk = self._book.walk
-        starts = self._entry_starts()
-        found = _neighbour(starts, focus.position, direction)
-        if found is None and direction > 0 and focus.position < len(walk.events) - 1:
-            found = None
-        return None if found is None else self.at_event(found)
+        return self._among(self._entry_starts(), focus, direction)
 
     def _entry_starts(self) -> Sequence[int]:
         book = self._book
-        return sorted({
-            book.position_of(entry)
-            for entry in book.entries
-            if entry.kind is not EntryKind.START and entry.event_id is not None
-        })  # fmt: skip
+        if self._entries is None:
+            self._entries = sorted({
+                book.position_of(entry)
+                for entry in book.entries
+                if entry.kind is not EntryKind.START and entry.event_id is not None
+            })  # fmt: skip
+        return self._entries
 
     def turn(self, focus: Focus, direction: int) -> Focus | None:
         """Where the next turn begins, or the one before."""
