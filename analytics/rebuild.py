@@ -87,8 +87,8 @@ def rebuild(
             report.missing += _without_run(new, ledger)
             if old is not None:
                 report.copied = _copy(old, new)
-                with new.transaction() as connection:
-                    settle_all(connection)
+            with new.transaction() as connection:
+                settle_all(connection)
             _restore_ledger(new, ledger)
             ((report.runs,),) = new.rows("SELECT count(*) FROM core.runs")
             ((report.events,),) = new.rows("SELECT count(*) FROM core.events")
