@@ -21,7 +21,7 @@ from opentelemetry.trace.status import Status, StatusCode
 
 from tracer._activation_clock import ActivationClock
 from tracer._branching import DEFAULT_BRANCHES, Branching
-from tracer._finished import FinishedSpans, finished_spans
+from tracer._finished import FinishedSpans, finished_spans, unsampled
 from tracer._guard import Guard
 from tracer._ids import IDS, tracer_of
 from tracer._latent import LatentSpan
@@ -237,17 +237,14 @@ class Emitter:
         short = self._short_way() if record.sampled else None
         if short is None or not short.is_foreseeable:
             return self._start_live(record)
-        context, result = short.sampled(record)
-        if result.decision is Decision.DROP:
-            return trace.NonRecordingSpan(context)
+        found = short.sampled(record)
+        return LatentSpan(found[0], record, self._wake_up) if found else unsampled(record)
 
-        def wake() -> trace.Span:
-            # Called by the user's code, which must not get to see what goes wrong here.
-            with self.guard.shielded("waking a span"):
-                return self._start_live(record)
-            return trace.NonRecordingSpan(context)
-
-        return LatentSpan(context, wake)
+    def _wake_up(self, record: SpanRecord) -> trace.Span:
+        # Called by the user's code, which must not get to see what goes wrong here.
+        with self.guard.shielded("waking a span"):
+            return self._start_live(record)
+        return unsampled(record)
 
     def learn(self, span: trace.Span, record: SpanRecord, attributes: Mapping[str, Value]) -> None:
         """Add to a span that was begun with `start`, and to what it stands for."""

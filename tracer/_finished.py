@@ -27,7 +27,6 @@ from opentelemetry.sdk.trace.sampling import (
     Decision,
     ParentBased,
     Sampler,
-    SamplingResult,
     StaticSampler,
     TraceIdRatioBased,
 )
@@ -106,6 +105,7 @@ class FinishedSpans:
     """Hands finished spans to the processors of a tracer."""
 
     def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
         self._resource = tracer.resource
         self._scope: InstrumentationScope = getattr(tracer, "_instrumentation_scope", _SCOPE)
         self._sampler: Sampler = tracer.sampler
@@ -113,13 +113,18 @@ class FinishedSpans:
         self._seen = _processors_of(self._processor)
         self.is_foreseeable = _is_steady(self._sampler)
         """Whether the sampler, asked twice, says the same."""
+        self._goes_by_parent = self.is_foreseeable and _takes_what_is_sampled(self._sampler)
 
     def is_current(self) -> bool:
-        """Whether the tracer has the processors that it had when this was made."""
-        return _processors_of(self._processor) is self._seen
+        """Whether the tracer has the sampler and processors that it had when this was made."""
+        return (
+            self._tracer.sampler is self._sampler and _processors_of(self._processor) is self._seen
+        )
 
-    def sampled(self, record: SpanRecord) -> tuple[SpanContext, SamplingResult]:
-        """What the sampler says of a span, and the span's context by that."""
+    def sampled(self, record: SpanRecord) -> tuple[SpanContext, Attributes] | None:
+        """The span's context and attributes by what the sampler says; `None` if it is against."""
+        if self._goes_by_parent and record.parent is not None and record.parent.sampled:
+            return SpanContext(record.trace_id, record.span_id, False, _SAMPLED), record.attributes
         result = self._sampler.should_sample(
             parent_context(record.parent, sampled=True, remote=True),
             record.trace_id,
@@ -127,6 +132,8 @@ class FinishedSpans:
             otel_kind(record.kind),
             record.attributes,
         )
+        if result.decision is Decision.DROP:
+            return None
         context = SpanContext(
             record.trace_id,
             record.span_id,
@@ -134,7 +141,7 @@ class FinishedSpans:
             trace_flags=_SAMPLED if result.decision is Decision.RECORD_AND_SAMPLE else _NOT_SAMPLED,
             trace_state=result.trace_state,
         )
-        return context, result
+        return context, result.attributes
 
     def send(self, record: SpanRecord) -> trace.Span:
         """Hand over a span, unless the sampler is against it.
@@ -142,9 +149,11 @@ class FinishedSpans:
         Returns:
             One that stands for it as an exemplar.
         """
-        context, result = self.sampled(record)
-        if result.decision is not Decision.DROP:
-            self.send_sampled(record, context, result.attributes)
+        found = self.sampled(record)
+        if found is None:
+            return unsampled(record)
+        context, attributes = found
+        self.send_sampled(record, context, attributes)
         return trace.NonRecordingSpan(context)
 
     def send_sampled(
@@ -153,6 +162,12 @@ class FinishedSpans:
         """Hand over a span that the sampler was asked about."""
         span = readable(record, self._resource, self._scope, context, attributes)
         self._processor.on_end(span)
+
+
+def unsampled(record: SpanRecord) -> trace.Span:
+    """What stands for a span that the sampler is against."""
+    context = SpanContext(record.trace_id, record.span_id, False, _NOT_SAMPLED)
+    return trace.NonRecordingSpan(context)
 
 
 def finished_spans(tracer: trace.Tracer) -> FinishedSpans | None:
@@ -196,3 +211,11 @@ def _is_steady(sampler: object) -> bool:
     if isinstance(sampler, ParentBased):
         return all(_is_steady(getattr(sampler, name, None)) for name in _OF_PARENTS)
     return isinstance(sampler, _STEADY)
+
+
+def _takes_what_is_sampled(sampler: object) -> bool:
+    """Whether a steady sampler records whatever has a remote parent that was sampled."""
+    if isinstance(sampler, ParentBased):
+        return _takes_what_is_sampled(getattr(sampler, "_remote_parent_sampled", None))
+    decision = getattr(sampler, "_decision", None)
+    return isinstance(sampler, StaticSampler) and decision is Decision.RECORD_AND_SAMPLE

@@ -16,20 +16,29 @@ from opentelemetry.trace import SpanContext
 from opentelemetry.trace.status import Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
+from tracer.spans import SpanRecord
+
 __all__ = ["LatentSpan"]
 
 
 class LatentSpan(trace.Span):
     """Stands for a span, live or not yet. May be used from several threads."""
 
-    def __init__(self, context: SpanContext, wake: Callable[[], trace.Span]) -> None:
+    def __init__(
+        self,
+        context: SpanContext,
+        record: SpanRecord,
+        wake: Callable[[SpanRecord], trace.Span],
+    ) -> None:
         """Create it.
 
         Args:
             context: Its ids and flags.
+            record: What is known of it so far.
             wake: Makes the live span, with this context; called at most once.
         """
         self._context = context
+        self._record = record
         self._wake = wake
         self._live: trace.Span | None = None
         self._is_told = False
@@ -53,7 +62,7 @@ class LatentSpan(trace.Span):
             if self._is_told:
                 return trace.NonRecordingSpan(self._context)
             if self._live is None:
-                self._live = self._wake()
+                self._live = self._wake(self._record)
             return self._live
 
     def get_span_context(self) -> SpanContext:
