@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
-from analytics.errors import QueryTimeout
+from analytics.errors import QueryRefused, QueryTimeout
 from analytics.query import QueryLimits, checked, open_snapshot, refusal, stopped_after, timed_out
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def proceed(_nothing: None) -> Piece | None:
         QueryRefused: It needs too much memory.
         QueryTimeout: Its time was up.
     """
+    if not _current:
+        raise QueryRefused("its process ended before all rows were there; ask again")
     answering = _current[0]
     left = answering.deadline - time.monotonic()
     if left <= 0:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from typing import Final, NamedTuple, Protocol
-from weakref import WeakKeyDictionary, WeakSet
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 
 class Standing(NamedTuple):
@@ -23,26 +23,23 @@ class Standing(NamedTuple):
     """In nanoseconds of the wall clock."""
 
 
-class Cached(Protocol):
-    """A run in the worker's cache."""
-
-    def standing(self) -> Standing | None:
-        """Since when it stands still; `None` while it does not."""
-        ...
-
-
 class OpenWaits:
     """The cached runs of one emitter."""
 
     def __init__(self) -> None:
-        self._cached: WeakSet[Cached] = WeakSet()
+        self._cached: WeakKeyDictionary[Any, Callable[[Any], Standing | None]] = WeakKeyDictionary()
         # Runs begin on threads of workers while an exporter's thread looks at all of them.
         self._lock = threading.Lock()
 
-    def add(self, run: Cached) -> None:
-        """Ask this run from now on, as long as it lives."""
+    def add[R](self, run: R, standing: Callable[[R], Standing | None]) -> None:
+        """Ask this run from now on, as long as it lives.
+
+        Args:
+            run: In the worker's cache.
+            standing: Tells since when it stands still; `None` while it does not.
+        """
         with self._lock:
-            self._cached.add(run)
+            self._cached[run] = standing
 
     def counts(self) -> Iterator[tuple[tuple[str, str], int]]:
         """How many runs stand still, by namespace and workflow type."""
@@ -58,18 +55,18 @@ class OpenWaits:
         now = time.time_ns()
         found: dict[tuple[str, str], list[float]] = {}
         with self._lock:
-            every = list(self._cached)
-        for cached in every:
-            standing = _asked(cached)
+            every = list(self._cached.items())
+        for cached, ask in every:
+            standing = _asked(cached, ask)
             if standing is not None:
                 age = max(0, now - standing.since) / 1e9
                 found.setdefault(standing.run, []).append(age)
         return found
 
 
-def _asked(cached: Cached) -> Standing | None:
+def _asked[R](run: R, standing: Callable[[R], Standing | None]) -> Standing | None:
     try:
-        return cached.standing()
+        return standing(run)
     except RuntimeError:
         # Its steps changed while they were looked at: it is at work.
         return None

@@ -107,12 +107,12 @@ class TracingInstance:
         self._is_given_up = False
         """The worker did not wait for the last activation: it was deadlocked."""
         self._is_evicted = False
-        open_waits_of(emitter).add(self)
+        open_waits_of(emitter).add(self, TracingInstance._standing)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._instance, name)
 
-    def standing(self) -> Standing | None:
+    def _standing(self) -> Standing | None:
         """Since when it stands still; `None` while it does not, and for what is no live run."""
         run = self._reader.machine.run
         since = self._reader.machine.waiting_since() if self._is_live else None

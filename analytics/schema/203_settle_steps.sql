@@ -11,7 +11,7 @@ WITH steps AS (
            count(*) FILTER (attempt_source = 'span') AS n_attempts,
            count(*) FILTER (attempt_source = 'span' AND outcome IN ('failed', 'timed_out')) AS n_failed,
            count(duration_s) FILTER (outcome IN ('failed', 'timed_out')) AS n_timed,
-           coalesce(sum(duration_s) FILTER (outcome IN ('failed', 'timed_out')), 0) AS failed_s,
+           coalesce(round(sum(duration_s) FILTER (outcome IN ('failed', 'timed_out')), 9), 0) AS failed_s,
            max(attempt) FILTER (outcome IN ('failed', 'timed_out')) AS last_failed,
            arg_max(failure_type, attempt) FILTER (outcome IN ('failed', 'timed_out')) AS type,
            arg_max(failure_message, attempt) FILTER (outcome IN ('failed', 'timed_out')) AS message,
@@ -20,9 +20,9 @@ WITH steps AS (
     FROM core.settled_attempts SEMI JOIN settling USING (workflow_id, run_id)
     GROUP BY ALL
 ), calls AS (
-    SELECT workflow_id, run_id, step_id, count(*) AS n_calls, sum(cost_usd) AS cost_usd,
-           sum(cost_usd) FILTER (is_wasted) AS wasted_usd,
-           sum(cost_usd) FILTER (NOT is_wasted) AS good_usd
+    SELECT workflow_id, run_id, step_id, count(*) AS n_calls, round(sum(cost_usd), 9) AS cost_usd,
+           round(sum(cost_usd) FILTER (is_wasted), 9) AS wasted_usd,
+           round(sum(cost_usd) FILTER (NOT is_wasted), 9) AS good_usd
     FROM core.settled_llm_calls SEMI JOIN settling USING (workflow_id, run_id)
     GROUP BY ALL
 ), counted AS (

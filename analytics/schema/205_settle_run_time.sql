@@ -72,12 +72,12 @@ WITH runs AS (
     WHERE s > 0 AND units > 0
 ), parts AS (
     SELECT run,
-           sum(s) FILTER (part = 1) AS activity_s, sum(s) FILTER (part = 2) AS child_s,
-           sum(s) FILTER (part = 3) AS failed_attempt_s, sum(s) FILTER (part = 4) AS backoff_s,
-           sum(s) FILTER (part = 5) AS retry_s, sum(s) FILTER (part = 6) AS queue_s,
-           sum(s) FILTER (part = 7) AS workflow_s, sum(s) FILTER (part = 8) AS human_wait_s,
-           sum(s) FILTER (part = 9) AS wait_s, sum(s) FILTER (part = 10) AS timer_s,
-           sum(s) AS explained_s
+           round(sum(s) FILTER (part = 1), 9) AS activity_s, round(sum(s) FILTER (part = 2), 9) AS child_s,
+           round(sum(s) FILTER (part = 3), 9) AS failed_attempt_s, round(sum(s) FILTER (part = 4), 9) AS backoff_s,
+           round(sum(s) FILTER (part = 5), 9) AS retry_s, round(sum(s) FILTER (part = 6), 9) AS queue_s,
+           round(sum(s) FILTER (part = 7), 9) AS workflow_s, round(sum(s) FILTER (part = 8), 9) AS human_wait_s,
+           round(sum(s) FILTER (part = 9), 9) AS wait_s, round(sum(s) FILTER (part = 10), 9) AS timer_s,
+           round(sum(s), 9) AS explained_s
     FROM explained
     GROUP BY run
 )

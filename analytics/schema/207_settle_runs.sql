@@ -1,4 +1,5 @@
 -- Last, because it adds up what the others found.
+-- Sums are rounded to what is known, billionths: floats that are added in another order differ.
 INSERT INTO core.settled_runs BY NAME
 WITH runs AS (
     SELECT * FROM core.runs SEMI JOIN settling USING (workflow_id, run_id)
@@ -6,14 +7,14 @@ WITH runs AS (
     SELECT namespace, workflow_id, run_id, count(*) AS n_steps,
            sum(n_attempts) FILTER (kind IN ('activity', 'local_activity', 'nexus_operation'))
                AS n_attempts,
-           sum(n_failed_attempts) AS n_failed_attempts, sum(wasted_s) AS wasted_s,
-           sum(coalesce(total_s, 0) + critical_gap_s) AS critical_s
+           sum(n_failed_attempts) AS n_failed_attempts, round(sum(wasted_s), 9) AS wasted_s,
+           round(sum(coalesce(total_s, 0) + critical_gap_s), 9) AS critical_s
     FROM core.settled_steps SEMI JOIN settling USING (workflow_id, run_id)
     GROUP BY ALL
 ), calls AS (
     SELECT workflow_id, run_id, count(*) AS n_calls, sum(input_tokens) AS input_tokens,
-           sum(output_tokens) AS output_tokens, sum(cost_usd) AS cost_usd,
-           sum(cost_usd) FILTER (is_wasted) AS wasted_usd, count(cost_usd) AS n_priced,
+           sum(output_tokens) AS output_tokens, round(sum(cost_usd), 9) AS cost_usd,
+           round(sum(cost_usd) FILTER (is_wasted), 9) AS wasted_usd, count(cost_usd) AS n_priced,
            count(*) FILTER (is_billable) AS n_billable
     FROM core.settled_llm_calls SEMI JOIN settling USING (workflow_id, run_id)
     GROUP BY ALL
@@ -23,8 +24,8 @@ WITH runs AS (
     WHERE span_kind IN ('run', 'workflow')
     GROUP BY ALL
 ), waits AS (
-    SELECT namespace, workflow_id, run_id, sum(wait_s) FILTER (is_human) AS human_wait_s,
-           sum(coalesce(wait_s, 0) + critical_gap_s) AS critical_s
+    SELECT namespace, workflow_id, run_id, round(sum(wait_s) FILTER (is_human), 9) AS human_wait_s,
+           round(sum(coalesce(wait_s, 0) + critical_gap_s), 9) AS critical_s
     FROM core.waits SEMI JOIN settling USING (workflow_id, run_id)
     GROUP BY ALL
 )

@@ -234,7 +234,9 @@ def test_a_query_that_crashes_its_process_is_one_line(reader: GuardedReader) -> 
     process = reader._child._process
     assert process is not None
     os.kill(process.pid, signal.SIGSEGV)
-    with pytest.raises(QueryError, match="its process ended with signal SIGSEGV"):
+    with pytest.raises(
+        QueryError, match=r"its process ended (with signal SIGSEGV|before all rows)"
+    ):
         reader.next_piece()
     assert reader.ask("SELECT 1").held_rows() == [(1,)]
 

@@ -50,7 +50,7 @@ def emit(endpoint: str) -> None:
     provider = MeterProvider([reader], shutdown_on_exit=False)
     meter = provider.get_meter(names.TRACER_NAME)
     losses, waiting = Losses(), Standstill()
-    open_waits_of(losses).add(waiting)
+    open_waits_of(losses).add(waiting, Standstill.standing)
     meters = Meters(meter, losses)
     lost = meter.create_counter(names.LOST_SPANS.name, unit=names.LOST_SPANS.unit)
     lost.add(LOST, {A.LOSS_REASON.value: "queue_full"})

@@ -102,7 +102,7 @@ def test_the_tracer_records_each_metric_with_the_instrument_that_its_name_has() 
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     losses, waiting = _NoLosses(), _Waiting()
-    open_waits_of(losses).add(waiting)
+    open_waits_of(losses).add(waiting, _Waiting.standing)
     meters = Meters(provider.get_meter(names.TRACER_NAME), losses)
     for kind in SpanKind:
         meters.observe(_record(kind))

@@ -175,7 +175,7 @@ async def test_a_faulty_run_ends_as_expected(faulty: Ran, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_run_takes_a_few_seconds(healthy: Ran, name: str) -> None:
-    assert duration(healthy.runs[name].parent) < timedelta(seconds=5)
+    assert duration(healthy.runs[name].parent) < timedelta(seconds=20)
 
 
 async def test_each_attempt_on_busy_customs_has_its_own_error(healthy: Ran) -> None:

@@ -82,7 +82,7 @@ def test_the_oldest_of_a_type_counts_and_what_is_at_work_or_gone_does_not() -> N
         _Run(None, changes=True),
     ]
     for run in kept:
-        waits.add(run)
+        waits.add(run, _Run.standing)
     assert dict(waits.counts()) == {order: 2, refund: 1}
     oldest = dict(waits.oldest())
     assert 90 <= oldest[order] < 150
@@ -99,7 +99,7 @@ def test_runs_may_begin_while_others_are_counted() -> None:
 
     def begin() -> None:
         for run in kept:
-            waits.add(run)
+            waits.add(run, _Run.standing)
 
     with ThreadPoolExecutor(1) as threads:
         added = threads.submit(begin)

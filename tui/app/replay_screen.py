@@ -425,8 +425,9 @@ class ReplayScreen(ReplayActions):
             self.remark("nothing went in or came out here")
             return
         entry = self.book.entry_at(self.trail.here.position)
-        wanted = Tab.OUT if self.tab is Tab.ALL else self.tab
-        index = next((n for n, each in enumerate(sections) if each.tab is wanted), 0)
+        # The tab at hand may show no payload, as that of the raw event.
+        tabs = [each.tab for each in sections]
+        index = next((tabs.index(tab) for tab in (self.tab, Tab.OUT) if tab in tabs), 0)
         self.app.push_screen(PayloadScreen(shown_name(entry), sections, index))
 
     @on(LineList.Chosen, "#values")
