@@ -83,9 +83,12 @@ class Masker:
                 break
         # Nothing volatile has a quote in it, and to the pattern a quote is as good as an end. Most
         # of what is between those of JSON is short or has no digit, and need not be searched.
+        shortest = 0 if "0x" in text or "0X" in text else _SHORTEST
         return '"'.join(
             [
-                _VOLATILE.sub(self._mask, part) if _may_be_volatile(part) else part
+                _VOLATILE.sub(self._mask, part)
+                if len(part) >= shortest and _DIGIT.search(part)
+                else part
                 for part in text.split('"')
             ]
         )
@@ -120,12 +123,6 @@ class Masker:
         if at is None or self._from is None or self._to is None:
             return False
         return self._from <= at <= self._to
-
-
-def _may_be_volatile(text: str) -> bool:
-    if len(text) < _SHORTEST and "0x" not in text and "0X" not in text:
-        return False
-    return _DIGIT.search(text) is not None
 
 
 def is_same_but_volatile(left: Masked, right: Masked) -> bool:
