@@ -63,6 +63,11 @@ SHOTS = (
 )
 
 
+_TEXT = re.compile(r'(<text [^>]*textLength=")([\d.]+)("[^>]*>)([^<]*)</text>')
+_CELL = 12.2
+"""Width of a character."""
+
+
 async def take(warehouse: Path) -> None:
     """Write one SVG for each shot."""
     for shot in SHOTS:
@@ -102,11 +107,21 @@ async def _settled(pilot: Pilot[None]) -> None:
         await pilot.pause()
 
 
+def _without_place(text: re.Match[str]) -> str:
+    """A piece of text as on any machine: paths begin where the pictures were taken."""
+    told = text[4]
+    for place in (Path.cwd(), _IMAGES.parent.parent):
+        told = told.replace(f"{place}/", "")
+    width = float(text[2]) - _CELL * (len(text[4]) - len(told))
+    return f"{text[1]}{width:g}{text[3]}{told}</text>"
+
+
 def _save(app: RetrospanApp, name: str, title: str) -> None:
     _IMAGES.mkdir(exist_ok=True)
     svg = app.export_screenshot(title=title)
     # Textual links fonts of a content network; a page of ours loads nothing from elsewhere.
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    svg = _TEXT.sub(_without_place, svg)
     (_IMAGES / name).write_text(svg, encoding="utf-8")
 
 
