@@ -33,7 +33,6 @@ FAILED_CALLS: Final = Matcher(Attribute.ERROR_TYPE, "=~", ".+")
 ANSWERED: Final = Matcher(Attribute.ERROR_TYPE, "!~", ".+")
 
 _COMPLETED: Final = any_of(Attribute.WORKFLOW_STATUS, RunStatus.COMPLETED)
-_NEUTRAL: Final = ((None, "text"),)
 _DAY: Final = "1d"
 
 
@@ -47,7 +46,6 @@ def figures() -> list[Builder[Panel]]:
             " their day.",
             amount(names.COST, where=chosen(names.COST)),
             unit="currencyUSD",
-            steps=_NEUTRAL,
         ),
         _budget(),
         figure(
@@ -56,7 +54,6 @@ def figures() -> list[Builder[Panel]]:
             " workflow type.",
             total(names.MODEL_CALL_DURATION, where=calls),
             unit="short",
-            steps=_NEUTRAL,
         ),
         figure(
             "Failed calls",
@@ -80,7 +77,6 @@ def figures() -> list[Builder[Panel]]:
             " type.",
             amount(names.TOKENS, where=chosen(names.TOKENS, CALLS)),
             unit="short",
-            steps=_NEUTRAL,
         ),
     ]
 

@@ -28,7 +28,6 @@ __all__ = ["figures", "panels"]
 
 _FAILED_RUN: Final = any_of(Attribute.WORKFLOW_STATUS, RunStatus.FAILED, RunStatus.TIMED_OUT)
 _ENDED: Final = none_of(Attribute.WORKFLOW_STATUS, RunStatus.CONTINUED_AS_NEW)
-_NEUTRAL: Final = ((None, "text"),)
 
 
 def figures() -> list[Builder[Panel]]:
@@ -55,7 +54,6 @@ def _ended_runs() -> Builder[Panel]:
         "one has not ended.",
         total(names.RUNS, where=chosen(names.RUNS, _ENDED)),
         unit="short",
-        steps=_NEUTRAL,
     )
 
 
@@ -81,7 +79,6 @@ def _run_duration_p95() -> Builder[Panel]:
         "19 of 20 runs ended faster than this; waits for people are included.",
         quantile(0.95, metric, where=chosen(metric, _ENDED), window=RANGE_WINDOW),
         unit="s",
-        steps=_NEUTRAL,
     )
 
 
@@ -108,7 +105,6 @@ def _human_wait_p95() -> Builder[Panel]:
         "19 of 20 waits that an approval ended were shorter than this.",
         quantile(0.95, metric, where=chosen(metric, HUMAN), window=RANGE_WINDOW),
         unit="s",
-        steps=_NEUTRAL,
     )
 
 

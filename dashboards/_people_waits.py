@@ -30,7 +30,6 @@ from tracer.names import Attribute, SpanKind
 __all__ = ["figures", "open_panels", "trace_panels", "wait_panels"]
 
 _SLA: Final = "$sla"
-_NEUTRAL: Final = ((None, "text"),)
 
 
 def figures() -> list[Builder[Panel]]:
@@ -43,14 +42,12 @@ def figures() -> list[Builder[Panel]]:
             "Decisions that workflow code took in the time range.",
             total(branches, where=chosen(branches)),
             unit="short",
-            steps=_NEUTRAL,
         ),
         figure(
             "Named decisions",
             "Those among them that the code names with tracer.decision.",
             total(branches, where=chosen(branches, NAMED)),
             unit="short",
-            steps=_NEUTRAL,
         ),
         figure(
             "Waiting now",
@@ -58,21 +55,18 @@ def figures() -> list[Builder[Panel]]:
             " message or a timer.",
             present(names.OPEN_WAITS, where=chosen(names.OPEN_WAITS)),
             unit="short",
-            steps=_NEUTRAL,
         ),
         figure(
             "Longest wait now",
             "How long the one of them that has stood still longest does so.",
             highest(names.OPEN_WAIT_AGE, where=chosen(names.OPEN_WAIT_AGE)),
             unit="s",
-            steps=_NEUTRAL,
         ),
         figure(
             "Human wait p95",
             "19 of 20 waits that a person ended in the time range were shorter than this.",
             quantile(0.95, waits, where=human, window=RANGE_WINDOW),
             unit="s",
-            steps=_NEUTRAL,
         ),
         figure(
             "Over SLA",

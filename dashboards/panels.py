@@ -47,6 +47,7 @@ from tracer.names import Attribute
 __all__ = [
     "FULL",
     "HALF",
+    "NEUTRAL",
     "OUTCOME_COLORS",
     "STATUS_COLORS",
     "THIRD",
@@ -85,6 +86,9 @@ OUTCOME_COLORS: Final = {
     Outcome.TERMINATED.value: "purple",
 }
 """Likewise for steps and attempts."""
+
+NEUTRAL: Final = ((None, "text"),)
+"""Steps of a figure that is neither good nor bad, whatever it is."""
 
 _REF_IDS: Final = string.ascii_uppercase
 
@@ -176,7 +180,7 @@ def figure(
     promql: str,
     *,
     unit: str,
-    steps: Sequence[tuple[float | None, str]],
+    steps: Sequence[tuple[float | None, str]] = NEUTRAL,
     link: tuple[str, str] | None = None,
 ) -> stat.Panel:
     """One figure for the whole time range.

@@ -30,7 +30,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from dashboards.panels import run_url
+from dashboards.panels import NEUTRAL, run_url
 from dashboards.selection import Variable
 
 __all__ = [
@@ -97,7 +97,7 @@ def sql_figure(
     sql: str,
     *,
     unit: str,
-    steps: Sequence[tuple[float | None, str]] = ((None, "text"),),
+    steps: Sequence[tuple[float | None, str]] = NEUTRAL,
 ) -> stat.Panel:
     """One figure: the query answers with one row and one column."""
     thresholds = [Threshold(value=value, color=color) for value, color in steps]

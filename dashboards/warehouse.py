@@ -20,7 +20,6 @@ __all__ = ["warehouse"]
 
 _RUNS: Final = f"FROM mart.run_summary WHERE {WITHIN} AND $__timeFilter(started_at)"
 _FAILED: Final = "status IN ('FAILED', 'TIMED_OUT')"
-_SHARES: Final = ("Total", "Work", "Children", "Retries", "Queue", "People", "Waits", "Rest")
 _ENDED: Final = "closed_at IS NOT NULL AND status <> 'CONTINUED_AS_NEW'"
 
 

@@ -42,7 +42,6 @@ from tracer.names import Attribute, Metric, SpanKind
 __all__ = ["workers"]
 
 _DEADLOCK: Final = any_of(Attribute.LIMIT_NAME, Limit.ACTIVATION)
-_NEUTRAL: Final = ((None, "text"),)
 
 
 def workers() -> Dashboard:
@@ -96,7 +95,6 @@ def _figures() -> list[Builder[Panel]]:
             " are replayed first.",
             share(cached, f"({cached}) + ({total(replays, where=chosen(replays))} or vector(0))"),
             unit="percentunit",
-            steps=_NEUTRAL,
         ),
         figure(
             "Task queue p95",
