@@ -122,7 +122,7 @@ def copy_partitions(
     wanted: Sequence[Found],
     folder: Path,
 ) -> None:
-    """Write partitions as Parquet files into `folder/part=<index in wanted>/`."""
+    """Write partitions as Parquet files into `folder/lake_part=<index in wanted>/`."""
     namespace, day, source = _placed(table, columns)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE lake_wanted (part INTEGER, namespace VARCHAR, day DATE)"

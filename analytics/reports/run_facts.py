@@ -33,7 +33,6 @@ class RunFacts:
     """Those that spans told of, in order, by step id as tables have it."""
     time_parts: Mapping[str, float] = field(default_factory=dict)
     """Seconds by part, which add up to the run's duration; empty outside a warehouse."""
-    is_in_warehouse: bool = False
 
     def attempts_of(self, step: Step) -> tuple[Sequence[Attempt], bool]:
         """The attempts of a step, and whether each of them was watched."""
@@ -59,7 +58,7 @@ def facts_in(warehouse: Path, run: Run, origin: str) -> RunFacts:
     attempts: dict[str, list[Attempt]] = {}
     for name, *attempt in rows:
         attempts.setdefault(name, []).append(_attempt(*attempt))
-    return RunFacts(run, origin, knowledge, attempts, _parts(names, parts), parts is not None)
+    return RunFacts(run, origin, knowledge, attempts, _parts(names, parts))
 
 
 def step_calls(facts: RunFacts, step: Step) -> StepCalls | None:
