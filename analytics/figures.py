@@ -7,6 +7,7 @@ zero would be a claim.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 UNKNOWN = "–"
 """What stands for a figure that nobody knows."""
@@ -62,6 +63,11 @@ def moment(nanoseconds: int | None) -> str:
     return _written(nanoseconds).replace("T", " ")
 
 
+def when(value: datetime | None) -> str:
+    """A point in time as a warehouse tells it, UTC without a zone: `2026-03-01 12:00:05`."""
+    return UNKNOWN if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
+
+
 def iso(nanoseconds: int | None) -> str | None:
     """A point in time for machines, UTC, to the nanosecond: `2026-03-01T12:00:05.000000001Z`."""
     if nanoseconds is None:
@@ -84,13 +90,21 @@ def size(count: int | None) -> str:
     return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
 
 
-def money(usd: float | None) -> str:
+def money(usd: float | Decimal | None) -> str:
     """US dollars, with as many digits as small sums need: `$12.30`, `$0.0042`."""
     if usd is None:
         return UNKNOWN
+    usd = float(usd)
     if usd == 0 or usd >= 1:
         return f"${usd:,.2f}"
     return f"${usd:.4f}" if usd >= 0.0001 else "<$0.0001"
+
+
+def share(part: float | None) -> str:
+    """A part of 1 as per cent; only what is everything is shown as 100 %."""
+    if part is None:
+        return UNKNOWN
+    return f"{min(round(part * 100), 99) if part < 1 else 100}%"
 
 
 def count(number: int | None) -> str:

@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
-from analytics.figures import UNKNOWN, count, counted, duration, iso, moment, money, seconds, size
+from analytics.figures import (
+    UNKNOWN,
+    count,
+    counted,
+    duration,
+    iso,
+    moment,
+    money,
+    seconds,
+    share,
+    size,
+    when,
+)
 
-__all__ = ["UNKNOWN", "count", "counted", "duration", "iso", "moment", "money", "seconds", "size"]
+__all__ = [
+    "UNKNOWN",
+    "count",
+    "counted",
+    "duration",
+    "iso",
+    "moment",
+    "money",
+    "seconds",
+    "share",
+    "size",
+    "when",
+]

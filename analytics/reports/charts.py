@@ -29,6 +29,7 @@ __all__ = [
     "marker",
     "plotly_text",
     "rows",
+    "rows_layout",
     "series_look",
     "stacks",
     "unit_for",
@@ -278,6 +279,13 @@ def rows(
         ],
         "hoverinfo": "text",
     }
+
+
+def rows_layout(names: Sequence[str], x_axis: Mapping[str, Any]) -> dict[str, Any]:
+    """The layout of one trace of `rows`; the page widens its axis where figures lack room."""
+    return layout(
+        86 + 26 * len(names), meta={"outside": True}, xaxis=x_axis, yaxis=lanes_axis(names)
+    )
 
 
 def stacks(

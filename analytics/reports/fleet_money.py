@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from analytics.figures import UNKNOWN, count, counted, money, seconds
-from analytics.reports.charts import DOLLARS, Look, axis, lanes_axis, layout, rows
+from analytics.figures import count, counted, money, seconds, share
+from analytics.reports.charts import DOLLARS, Look, axis, rows, rows_layout
 from analytics.reports.fleet_rows import Fleet
 from analytics.reports.fleet_time import over_time
 from analytics.reports.words import Chart, Column, Section, Table
 
-__all__ = ["cost_section", "retries_section", "share"]
+__all__ = ["cost_section", "retries_section"]
 
 _SERIES: Final = 6
 _ROWS: Final = 50
 _BARS: Final = 15
 _SAME: Final = 0.0005
 """Seconds; bounds that lie closer are one figure."""
-
-
-def share(part: float | None) -> str:
-    """A share of what was known, as per cent."""
-    return UNKNOWN if part is None else f"{part:.0%}"
 
 
 def cost_section(fleet: Fleet) -> Section:
@@ -51,7 +46,7 @@ def cost_section(fleet: Fleet) -> Section:
             Column("priced", right=True),
         ),
         [
-            (model or "(not told)", *map(count, figures), _usd(usd), share(known))
+            (model or "(not told)", *map(count, figures), money(usd), share(known))
             for model, *figures, usd, known in models[:_ROWS]
         ],
         "By model",
@@ -71,7 +66,7 @@ def cost_section(fleet: Fleet) -> Section:
             Column("priced", right=True),
         ),
         [
-            (name or "(no type)", count(runs), count(calls), *map(_usd, usd), share(known))
+            (name or "(no type)", count(runs), count(calls), *map(money, usd), share(known))
             for name, runs, calls, *usd, known in types[:_ROWS]
         ],
         "By workflow type",
@@ -94,8 +89,8 @@ def _by_step(fleet: Fleet) -> Table:
             Column("priced", right=True),
         ),
         [
-            (name or "(no step)", type_ or "", count(calls), _usd(usd), _usd(wasted), share(known))
-            for name, type_, calls, usd, wasted, known in found[:_ROWS]
+            (name or "(no step)", type_ or "", count(calls), *map(money, usd), share(known))
+            for name, type_, calls, *usd, known in found[:_ROWS]
         ],
         "By step",
         len(found),
@@ -116,7 +111,7 @@ def _by_tenant(fleet: Fleet) -> list[Table]:
         Column("priced", right=True),
     )
     shown = [
-        (tenant or "(not told)", count(runs), count(calls), _usd(usd), share(known))
+        (tenant or "(not told)", count(runs), count(calls), money(usd), share(known))
         for tenant, runs, calls, usd, known in found[:_ROWS]
     ]
     return [Table(columns, shown, "By tenant", len(found), "the dearest")]
@@ -134,10 +129,6 @@ def _cost_over_time(fleet: Fleet) -> list[Chart]:
             "cost", found, fleet.buckets, axis("US dollars", **DOLLARS), told, money, most=_SERIES
         )
     ]
-
-
-def _usd(value: Any) -> str:
-    return money(None if value is None else float(value))
 
 
 def retries_section(fleet: Fleet) -> Section:
@@ -175,12 +166,7 @@ def _waste(found: Sequence[tuple[Any, ...]]) -> Chart:
     return Chart(
         "retries",
         [rows(names, values, texts, Look("time wasted", "#d08a1f", ""))],
-        layout(
-            86 + 26 * len(names),
-            xaxis=axis("seconds wasted, at most", range=[0, 1.6 * max(values)]),
-            yaxis=lanes_axis(names),
-            meta={"outside": True},
-        ),
+        rows_layout(names, axis("seconds wasted, at most", range=[0, 1.6 * max(values)])),
         "Time that failed attempts wasted, by step.",
     )
 
@@ -193,9 +179,10 @@ def _between(least: float | None, most: float | None) -> str:
 
 def _retry(row: Sequence[Any]) -> Sequence[str]:
     name, kind, steps, failed, most, least, usd, most_usd, exact, after = row
-    usd_words = _usd(usd)
+    usd_words = money(usd)
     if most_usd is not None and (usd is None or most_usd > usd):
-        usd_words = f"{usd_words} to {_usd(most_usd)}" if usd is not None else f"≤ {_usd(most_usd)}"
+        most_words = money(most_usd)
+        usd_words = f"≤ {most_words}" if usd is None else f"{usd_words} to {most_words}"
     return (
         name,
         kind or "",

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from analytics.figures import UNKNOWN, count, counted, money, seconds
-from analytics.reports.fleet_money import cost_section, retries_section, share
+from analytics.figures import UNKNOWN, count, counted, money, seconds, share, when
+from analytics.reports.fleet_money import cost_section, retries_section
 from analytics.reports.fleet_rows import Fleet, Scope, open_fleet
-from analytics.reports.fleet_time import (
-    latency_section,
-    runs_section,
-    waits_section,
-    when,
-)
+from analytics.reports.fleet_time import latency_section, runs_section, waits_section
 from analytics.reports.fleet_trouble import failures_section, limits_section, stuck_section
 from analytics.reports.words import Fact, Note, Page, Section, Tone
 
@@ -79,9 +74,9 @@ def _figures(fleet: Fleet) -> Iterator[Fact]:
     calls, usd, known = fleet.row(_COST)
     tone = Tone.PLAIN if known is None or known >= 1 else Tone.WARN
     about = f"{share(known)} of {counted(calls, 'model call')} priced" if calls else "no model call"
-    yield Fact("Model cost", _usd(usd) if calls else UNKNOWN, about, tone)
+    yield Fact("Model cost", money(usd) if calls else UNKNOWN, about, tone)
     tries, wasted, is_exact, wasted_usd = fleet.row(_WASTE)
-    cost = f", {_usd(wasted_usd)}" if wasted_usd is not None else ""
+    cost = f", {money(wasted_usd)}" if wasted_usd is not None else ""
     about = f"{counted(tries, 'failed attempt')}{cost}"
     most = "" if is_exact else "≤ "
     yield Fact("Retry waste", f"{most}{seconds(wasted)}", about, Tone.WARN if tries else Tone.PLAIN)
@@ -97,10 +92,6 @@ def _notes(fleet: Fleet) -> Iterator[Note]:
         more = f"\nand {len(stuck) - 3:,} more" if len(stuck) > 3 else ""
         title = f"{counted(len(stuck), 'run')} stuck: a workflow task fails every time"
         yield Note(title, f"{names}{more}", Tone.BAD)
-
-
-def _usd(value: Any) -> str:
-    return money(None if value is None else float(value))
 
 
 _SPAN: Final = """

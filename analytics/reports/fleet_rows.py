@@ -69,6 +69,12 @@ class Buckets(NamedTuple):
     last: datetime
     """The start of the last bucket."""
 
+    @property
+    def edges(self) -> list[str]:
+        """What an axis shows: half a bucket on each side, because columns stand on their start."""
+        half = self.step / 2
+        return [(self.first - half).isoformat(), (self.last + half).isoformat()]
+
 
 @dataclass(frozen=True, slots=True)
 class Fleet:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from analytics import figures
-from analytics.figures import UNKNOWN, count, duration, seconds
+from analytics.figures import count, counted, duration, seconds, when
 from analytics.reports.charts import (
     TIME_PARTS,
     Look,
@@ -23,7 +22,7 @@ from analytics.reports.charts import (
 from analytics.reports.fleet_rows import Buckets, Fleet
 from analytics.reports.words import Chart, Column, Section, Table
 
-__all__ = ["latency_section", "over_time", "runs_section", "waits_section", "when"]
+__all__ = ["latency_section", "over_time", "runs_section", "waits_section"]
 
 _ROWS: Final = 50
 _LANES: Final = 20
@@ -38,11 +37,6 @@ _STATUSES: Final[Mapping[str, Look]] = {
     "TIMED_OUT": Look("timed out", "#c94f4f", "+", True),
     "FAILED": Look("failed", "#c94f4f", "x", True),
 }
-
-
-def when(value: datetime | None) -> str:
-    """A point in time of a warehouse, UTC."""
-    return UNKNOWN if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
 
 
 def over_time(
@@ -93,8 +87,6 @@ def over_time(
         if key in series
     ]
     rows = -(-len(traces) // 5)
-    half = buckets.step / 2
-    edges = [(buckets.first - half).isoformat(), (buckets.last + half).isoformat()]
     return Chart(
         name,
         traces,
@@ -103,7 +95,9 @@ def over_time(
             barmode="stack",
             showlegend=True,
             meta={"rows": rows},
-            xaxis=axis(f"start of the run, by {_step_name(buckets)}", type="date", range=edges),
+            xaxis=axis(
+                f"start of the run, by {_step_name(buckets)}", type="date", range=buckets.edges
+            ),
             yaxis=dict(y_axis) | {"rangemode": "tozero"},
         ),
         told,
@@ -167,7 +161,7 @@ def runs_section(fleet: Fleet) -> Section:
         )
         charts.append(drawn)
     lead = "By the start of the run. Durations are of closed runs."
-    forks = figures.counted(fleet.n_forks, "fork")
+    forks = counted(fleet.n_forks, "fork")
     left_out = f"Left out: {forks}, which did not happen in production." if fleet.n_forks else ""
     return Section("runs", title, lead, charts, [table], left_out=left_out, on_card=True)
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from analytics.figures import count, counted, seconds, size
+from analytics.figures import count, counted, seconds, size, when
 from analytics.reports.charts import (
     Look,
     axis,
     counts_axis,
-    lanes_axis,
     layout,
     plotly_text,
     rows,
+    rows_layout,
     series_look,
 )
 from analytics.reports.fleet_rows import Buckets, Fleet
-from analytics.reports.fleet_time import when
 from analytics.reports.words import Chart, Column, Section, Table
 from tracer.limits import DEFAULT_LIMITS
 
@@ -68,12 +67,7 @@ def _failures(found: Sequence[tuple[Any, ...]]) -> Chart:
     return Chart(
         "failures",
         [rows(names, values, texts, Look("failures", "#c94f4f", ""))],
-        layout(
-            86 + 26 * len(names),
-            xaxis=counts_axis("failures", max(values), range=[0, 1.3 * max(values)]),
-            yaxis=lanes_axis(names),
-            meta={"outside": True},
-        ),
+        rows_layout(names, counts_axis("failures", max(values), range=[0, 1.3 * max(values)])),
         f"The {counted(len(names), 'most frequent failure')}.",
     )
 
@@ -214,8 +208,6 @@ def _limits(found: Sequence[tuple[Any, ...]], buckets: Buckets, near: float) -> 
                 "hoverinfo": "text",
             }
         )
-    half = buckets.step / 2
-    edges = [(buckets.first - half).isoformat(), (buckets.last + half).isoformat()]
     fullest = max((used for trace in traces for used in trace["y"]), default=0.0)
     line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 100 * near, "y1": 100 * near}
     return Chart(
@@ -225,7 +217,7 @@ def _limits(found: Sequence[tuple[Any, ...]], buckets: Buckets, near: float) -> 
             280,
             showlegend=True,
             meta={"rows": 1},
-            xaxis=axis("start of the run", type="date", range=edges),
+            xaxis=axis("start of the run", type="date", range=buckets.edges),
             yaxis=axis("% of the limit, fullest run", range=[0, max(105.0, 1.05 * fullest)]),
             shapes=[line | {"line": {"color": "#c94f4f", "width": 1.5, "dash": "dash"}}],
         ),

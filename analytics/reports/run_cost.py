@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from analytics.figures import UNKNOWN, count, money
-from analytics.reports.charts import DOLLARS, axis, lanes_axis, layout, rows, series_look
+from analytics.reports.charts import DOLLARS, axis, rows, rows_layout, series_look
 from analytics.reports.words import Chart, Column, Section, Table
 from replayer.alignment import StepCalls
 from tracer.model import Run
@@ -39,15 +39,13 @@ def cost_section(run: Run, calls: Mapping[int, StepCalls]) -> Section:
         Chart(
             "cost",
             [rows(names, values, [money(usd) for usd in values], series_look(0, "cost"))],
-            layout(
-                meta={"outside": True},
-                height=86 + 26 * len(names),
-                xaxis=axis(
+            rows_layout(
+                names,
+                axis(
                     "US dollars",
                     **DOLLARS,
                     range=[0, 1.25 * (max(usd or 0 for usd in values) or 1)],
                 ),
-                yaxis=lanes_axis(names),
             ),
             "Model cost by step.",
         )

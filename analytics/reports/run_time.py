@@ -7,7 +7,7 @@ from typing import Final
 
 from analytics.critical_path import CriticalPath
 from analytics.figures import counted, duration, seconds
-from analytics.reports.charts import TIME_PARTS, axis, lanes_axis, layout, rows, series_look
+from analytics.reports.charts import TIME_PARTS, axis, rows, rows_layout, series_look
 from analytics.reports.run_facts import RunFacts
 from analytics.reports.waterfall import end_of
 from analytics.reports.words import Chart, Column, Section, Table
@@ -97,12 +97,7 @@ def time_section(facts: RunFacts) -> Section | None:
     chart = Chart(
         "time",
         [rows(names, values, texts, series_look(0, "time"))],
-        layout(
-            meta={"outside": True},
-            height=86 + 26 * len(parts),
-            xaxis=axis("seconds", range=[0, 1.35 * max(values)]),
-            yaxis=lanes_axis(names),
-        ),
+        rows_layout(names, axis("seconds", range=[0, 1.35 * max(values)])),
         f"Where the {seconds(total)} of the run went.",
     )
     table = Table(

@@ -15,7 +15,7 @@ from tests.analytics.stories import failed_order, history_of, order, order_of_mo
 from tests.tui.histories import HOSTILE
 from tui.cli import main
 from tui.cli.exits import Exit
-from tui.cli.scope import Moment, share
+from tui.cli.scope import Moment
 from tui.text import safe_text
 
 type Captured = pytest.CaptureFixture[str]
@@ -146,13 +146,6 @@ def test_what_is_no_time(text: str, warehouse: Path, capsys: Captured) -> None:
     code, _, err = run(capsys, warehouse, f"cost --since={shlex.quote(text)}")
     assert code == Exit.USAGE
     assert "is no time; write it as" in err
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(1.0, "100%"), (0.9999, "99%"), (0.0, "0%"), (None, "–"), (0.5, "50%")]
-)
-def test_only_everything_is_a_hundred_percent(value: float | None, text: str) -> None:
-    assert share(value) == text
 
 
 def test_a_price_file_counts_for_what_is_stored(tmp_path: Path, capsys: Captured) -> None:

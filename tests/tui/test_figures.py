@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,10 +50,25 @@ def test_sizes(count: int | None, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("usd", "shown"),
-    [(None, "–"), (0, "$0.00"), (0.0042, "$0.0042"), (1e-6, "<$0.0001"), (1234.5, "$1,234.50")],
+    [
+        (None, "–"),
+        (0, "$0.00"),
+        (0.0042, "$0.0042"),
+        (1e-6, "<$0.0001"),
+        (1234.5, "$1,234.50"),
+        (Decimal("0.0001"), "$0.0001"),
+    ],
 )
-def test_money(usd: float | None, shown: str) -> None:
+def test_money(usd: float | Decimal | None, shown: str) -> None:
     assert figures.money(usd) == shown
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [(None, "–"), (0.0, "0%"), (0.29, "29%"), (0.5, "50%"), (0.9999, "99%"), (1.0, "100%")],
+)
+def test_only_everything_is_a_hundred_percent(part: float | None, shown: str) -> None:
+    assert figures.share(part) == shown
 
 
 def test_times_keep_their_nanoseconds() -> None:

@@ -15,16 +15,12 @@ from typing import Any, Final
 import click
 
 from analytics.questions import Scope
-from tui import figures
 from tui.cli.options import Decorator, default_warehouse, namespace_option
 
 __all__ = [
     "Moment",
     "by_option",
-    "moment",
     "scope_options",
-    "seconds",
-    "share",
     "shown_run",
     "suggestion",
 ]
@@ -108,23 +104,6 @@ def suggestion(warehouse: Path, *arguments: str) -> str:
     """A command to run next, as it can be pasted."""
     where = [] if warehouse == default_warehouse() else ["--warehouse", str(warehouse)]
     return shlex.join(["retrospan", *arguments, *where])
-
-
-def seconds(value: float | None) -> str:
-    """A duration for people."""
-    return figures.duration(None if value is None else round(value * 1e9))
-
-
-def moment(value: datetime | None) -> str:
-    """A time for people, UTC."""
-    return figures.UNKNOWN if value is None else value.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def share(value: float | None) -> str:
-    """A share for people; only what is everything is shown as 100 %."""
-    if value is None:
-        return figures.UNKNOWN
-    return f"{min(int(value * 100), 99) if value < 1 else 100}%"
 
 
 def shown_run(row: dict[str, Any]) -> str:

@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from tui.demo.place import Place
 
 
-def _seconds(value: float | None) -> str:
-    return figures.duration(None if value is None else round(value * 1e9))
-
-
-def _money(value: Any) -> str:
-    return figures.money(None if value is None else float(value))
-
-
-def _share(value: float | None) -> str:
-    return figures.UNKNOWN if value is None else f"{value:.0%}"
-
-
 def _short(value: str | None) -> str:
     """The first line, as far as a table has room for it."""
     line = (value or "").strip().partition("\n")[0]
@@ -36,18 +24,18 @@ def _short(value: str | None) -> str:
 
 
 _FORMS: dict[str, Callable[[Any], str]] = {
-    "time": _seconds,
-    "of it": _seconds,
-    "work": _seconds,
-    "retries": _seconds,
-    "queue": _seconds,
-    "people": _seconds,
-    "timers": _seconds,
-    "waited": _seconds,
-    "rest": _seconds,
-    "cost": _money,
-    "per run": _money,
-    "priced": _share,
+    "time": figures.seconds,
+    "of it": figures.seconds,
+    "work": figures.seconds,
+    "retries": figures.seconds,
+    "queue": figures.seconds,
+    "people": figures.seconds,
+    "timers": figures.seconds,
+    "waited": figures.seconds,
+    "rest": figures.seconds,
+    "cost": figures.money,
+    "per run": figures.money,
+    "priced": figures.share,
     "message": _short,
 }
 """How a column of this title is written; the others as they are."""

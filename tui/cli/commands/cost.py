@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,10 @@ from tracer.genai.prices import PRICES_VARIABLE
 from tui import figures
 from tui.cli.diagnostics import say, warn
 from tui.cli.options import json_option, warehouse_option
-from tui.cli.scope import by_option, scope_options, share, suggestion
+from tui.cli.scope import by_option, scope_options, suggestion
 from tui.cli.tables import Column, Format, write_rows
 
 _MODELS_NAMED = 5
-
-
-def _money(value: Decimal | float | None) -> str:
-    return figures.money(None if value is None else float(value))
 
 
 _COLUMNS = (
@@ -35,9 +30,9 @@ _COLUMNS = (
     Column("input_tokens", "input", figures.count, right=True, spare=3),
     Column("cache_read_tokens", "cached", figures.count, right=True, spare=5),
     Column("output_tokens", "output", figures.count, right=True, spare=3),
-    Column("cost_usd", "cost", _money, right=True),
-    Column("priced_share", "priced", share, right=True),
-    Column("usd_per_run", "per run", _money, right=True, spare=1),
+    Column("cost_usd", "cost", figures.money, right=True),
+    Column("priced_share", "priced", figures.share, right=True),
+    Column("usd_per_run", "per run", figures.money, right=True, spare=1),
 )
 
 
@@ -115,7 +110,7 @@ def _tell_coverage(warehouse: Path, scope: Scope) -> None:
     """The total, and beside it how much of it is known and what is missing."""
     total = cost_coverage(warehouse, scope)
     known = f"{total['n_priced']:,} of {figures.counted(total['n_billable'], 'billable call')}"
-    say(f"{_money(total['cost_usd'])} in all, for {known}")
+    say(f"{figures.money(total['cost_usd'])} in all, for {known}")
     if total["n_priced"] == total["n_billable"]:
         return
     unpriced = unpriced_models(warehouse, scope)

@@ -10,7 +10,7 @@ from analytics.questions import FAILURE_GROUPS, Scope, failures_by
 from tui import figures
 from tui.cli.diagnostics import say
 from tui.cli.options import json_option, warehouse_option
-from tui.cli.scope import by_option, moment, scope_options, suggestion
+from tui.cli.scope import by_option, scope_options, suggestion
 from tui.cli.tables import Column, Format, write_rows
 
 _MESSAGE = 60
@@ -28,8 +28,8 @@ _COLUMNS = (
     Column("failure_type", "failure", spare=1),
     Column("where_name", "where", spare=2),
     Column("example_message", "last message", _short, spare=4),
-    Column("first_seen", "first seen (UTC)", moment, spare=5),
-    Column("last_seen", "last seen (UTC)", moment, spare=3),
+    Column("first_seen", "first seen (UTC)", figures.when, spare=5),
+    Column("last_seen", "last seen (UTC)", figures.when, spare=3),
 )
 _SAME = {"failure": "failure_type", "where": "where_name"}
 """Columns that would repeat the group."""

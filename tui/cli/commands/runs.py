@@ -118,6 +118,6 @@ def _cost(run: RunSummary) -> str:
     """What is known of the cost, and of how many of the model calls it is the cost."""
     if run.cost_usd is None:
         return figures.UNKNOWN
-    known = figures.money(float(run.cost_usd))
+    known = figures.money(run.cost_usd)
     is_all = run.priced_share is None or run.priced_share >= 1
     return known if is_all else f"{known} for {run.priced_share:.0%}"

@@ -12,7 +12,7 @@ from tui import figures
 from tui.cli.diagnostics import say
 from tui.cli.exits import Exit
 from tui.cli.options import json_option, warehouse_option
-from tui.cli.scope import Moment, moment, scope_options, shown_run, suggestion
+from tui.cli.scope import Moment, scope_options, shown_run, suggestion
 from tui.cli.tables import Column, Format, write_rows
 
 _COLUMNS = (
@@ -20,7 +20,7 @@ _COLUMNS = (
     Column("workflow_type", "type", spare=1),
     Column("workflow_id", "workflow id"),
     Column("run_id", "run id", spare=5),
-    Column("since", "since (UTC)", moment, spare=2),
+    Column("since", "since (UTC)", figures.when, spare=2),
     Column("n_tries", "tries", figures.count, right=True, spare=4),
     Column("failure_type", "failure", lambda value: value or "", spare=3),
     Column("failure_message", "message", lambda value: value or "", spare=6),

@@ -11,14 +11,14 @@ from analytics.questions import WAIT_GROUPS, Scope, open_waits, waits_by
 from tui import figures
 from tui.cli.diagnostics import say
 from tui.cli.options import json_option, warehouse_option
-from tui.cli.scope import by_option, moment, scope_options, seconds, shown_run, suggestion
+from tui.cli.scope import by_option, scope_options, shown_run, suggestion
 from tui.cli.tables import Column, Format, Row, write_rows
 
 
 def _age(opened_at: datetime | None) -> str:
     if opened_at is None:
         return figures.UNKNOWN
-    return seconds((datetime.now(UTC).replace(tzinfo=None) - opened_at).total_seconds())
+    return figures.seconds((datetime.now(UTC).replace(tzinfo=None) - opened_at).total_seconds())
 
 
 _OPEN = (
@@ -26,18 +26,18 @@ _OPEN = (
     Column("workflow_type", "type", spare=1),
     Column("workflow_id", "workflow id"),
     Column("run_id", "run id", spare=4),
-    Column("opened_at", "since (UTC)", moment, spare=2),
+    Column("opened_at", "since (UTC)", figures.when, spare=2),
     Column("age", "for", _age, right=True),
-    Column("last_event_at", "last heard of (UTC)", moment, spare=3),
+    Column("last_event_at", "last heard of (UTC)", figures.when, spare=3),
 )
 _GROUPED = (
     Column("n_waits", "waits", figures.count, right=True),
     Column("n_open", "open", figures.count, right=True, spare=1),
     Column("n_human", "by people", figures.count, right=True, spare=4),
-    Column("p50_s", "half within", seconds, right=True),
-    Column("p95_s", "95% within", seconds, right=True),
-    Column("max_s", "longest", seconds, right=True, spare=2),
-    Column("total_s", "in all", seconds, right=True, spare=3),
+    Column("p50_s", "half within", figures.seconds, right=True),
+    Column("p95_s", "95% within", figures.seconds, right=True),
+    Column("max_s", "longest", figures.seconds, right=True, spare=2),
+    Column("total_s", "in all", figures.seconds, right=True, spare=3),
 )
 
 
