@@ -48,23 +48,29 @@ class Scope:
     tenant: str | None = None
     """Whom the run is for."""
 
-    def tests(self, time_column: str) -> tuple[str, list[Any]]:
-        """A condition on a query in which `r` is the run and `f` what was settled about it.
+    def tests(
+        self, time_column: str, *, settled: str = "f", forks: bool = False
+    ) -> tuple[str, list[Any]]:
+        """A condition on a query in which `r` is the run.
 
-        Forks did not happen in production and never count.
+        Args:
+            time_column: What `since` and `until` are compared with.
+            settled: What has the run's tenant and whether it is a fork.
+            forks: Only forks; they did not happen in production and count nowhere else.
 
         Returns:
             The condition and its parameters.
         """
+        is_fork = f"coalesce({settled}.is_fork, false)"
         tests = [
             ("r.namespace = ?", self.namespace),
             ("r.workflow_type = ?", self.workflow_type),
             (f"{time_column} >= ?", self.since),
             (f"{time_column} < ?", self.until),
-            ("f.tenant = ?", self.tenant),
+            (f"{settled}.tenant = ?", self.tenant),
         ]
         asked = [(sql, value) for sql, value in tests if value is not None]
-        conditions = ["NOT coalesce(f.is_fork, false)", *(sql for sql, _ in asked)]
+        conditions = [is_fork if forks else f"NOT {is_fork}", *(sql for sql, _ in asked)]
         return " AND ".join(conditions), [value for _, value in asked]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from analytics.reports.browser import BrowserError, NoBrowser, screenshot
 from analytics.reports.files import write_whole
 from analytics.reports.fleet_report import fleet_report
-from analytics.reports.fleet_rows import Scope
 from analytics.reports.rendering import html_of
 from analytics.reports.run_facts import RunFacts, facts_in
 from analytics.reports.run_report import run_report
@@ -21,7 +20,6 @@ __all__ = [
     "NoBrowser",
     "Page",
     "RunFacts",
-    "Scope",
     "facts_in",
     "fleet_report",
     "html_of",

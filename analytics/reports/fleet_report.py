@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from analytics.figures import UNKNOWN, count, counted, money, seconds, share, when
+from analytics.questions import Scope
 from analytics.reports.fleet_money import cost_section, retries_section
-from analytics.reports.fleet_rows import Fleet, Scope, open_fleet
+from analytics.reports.fleet_rows import Fleet, open_fleet
 from analytics.reports.fleet_time import latency_section, runs_section, waits_section
 from analytics.reports.fleet_trouble import failures_section, limits_section, stuck_section
 from analytics.reports.words import Fact, Note, Page, Section, Tone
@@ -26,7 +27,7 @@ def fleet_report(warehouse: Path, scope: Scope) -> Page:
         return Page(
             kind="fleet",
             title="All workflows" if scope.workflow_type is None else scope.workflow_type,
-            subtitle=f"{warehouse.name}: {scope.told()}",
+            subtitle=f"{warehouse.name}: {_told(scope)}",
             status="",
             status_tone=Tone.PLAIN,
             facts=list(_heading(fleet)),
@@ -35,6 +36,18 @@ def fleet_report(warehouse: Path, scope: Scope) -> Page:
             sections=_sections(fleet),
             counts={"runs": fleet.n_runs},
         )
+
+
+def _told(scope: Scope) -> str:
+    """Which runs were chosen."""
+    parts = [
+        f"type {scope.workflow_type}" if scope.workflow_type is not None else "",
+        f"tenant {scope.tenant}" if scope.tenant is not None else "",
+        f"namespace {scope.namespace}" if scope.namespace is not None else "",
+        f"started since {scope.since:%Y-%m-%d %H:%M}" if scope.since is not None else "",
+        f"started before {scope.until:%Y-%m-%d %H:%M}" if scope.until is not None else "",
+    ]
+    return ", ".join(filter(None, parts)) or "all runs"
 
 
 def _sections(fleet: Fleet) -> list[Section]:

@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from analytics.questions import Scope
 from analytics.reports.asking import asking
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Buckets", "Fleet", "Scope", "open_fleet"]
+__all__ = ["Buckets", "Fleet", "open_fleet"]
 
 _MOST_BUCKETS: Final = 48
 _STEPS: Final = (
@@ -34,31 +35,6 @@ _STEPS: Final = (
     timedelta(days=28),
     timedelta(days=364),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which runs a report is about; what is `None` does not matter."""
-
-    since: datetime | None = None
-    """Started then or later; UTC, without time zone."""
-    until: datetime | None = None
-    """Started before; UTC, without time zone."""
-    workflow_type: str | None = None
-    tenant: str | None = None
-    """As `mart.run_summary` tells it."""
-    namespace: str | None = None
-
-    def told(self) -> str:
-        """The choice in words."""
-        parts = [
-            f"type {self.workflow_type}" if self.workflow_type is not None else "",
-            f"tenant {self.tenant}" if self.tenant is not None else "",
-            f"namespace {self.namespace}" if self.namespace is not None else "",
-            f"started since {self.since:%Y-%m-%d %H:%M}" if self.since is not None else "",
-            f"started before {self.until:%Y-%m-%d %H:%M}" if self.until is not None else "",
-        ]
-        return ", ".join(filter(None, parts)) or "all runs"
 
 
 class Buckets(NamedTuple):
@@ -81,7 +57,6 @@ class Fleet:
     """The runs that were chosen, ready to be asked about."""
 
     connection: DuckDBPyConnection
-    scope: Scope
     n_runs: int
     n_forks: int
     """Forks that fit; they did not happen in production and are left out."""
@@ -105,20 +80,12 @@ def open_fleet(warehouse: Path | str, scope: Scope) -> Iterator[Fleet]:
         WarehouseError: There is nothing to read.
     """
     with asking(warehouse) as connection:
-        tests = [
-            ("r.started_at >= ?", scope.since),
-            ("r.started_at < ?", scope.until),
-            ("r.workflow_type = ?", scope.workflow_type),
-            ("r.tenant = ?", scope.tenant),
-            ("r.namespace = ?", scope.namespace),
-        ]
-        kept = [(sql, value) for sql, value in tests if value is not None]
-        where = " AND ".join(sql for sql, _ in kept) or "true"
-        values = [value for _, value in kept]
-        connection.execute(f"{_CHOSEN} WHERE NOT r.is_fork AND {where}", values)
+        where, values = scope.tests("r.started_at", settled="r")
+        connection.execute(f"{_CHOSEN} WHERE {where}", values)
         n_runs, first, last = connection.execute(_SPAN).fetchall()[0]
-        ((n_forks,),) = connection.execute(f"{_FORKS} AND {where}", values).fetchall()
-        yield Fleet(connection, scope, n_runs, n_forks, _buckets(first, last))
+        where, values = scope.tests("r.started_at", settled="r", forks=True)
+        ((n_forks,),) = connection.execute(f"{_FORKS} WHERE {where}", values).fetchall()
+        yield Fleet(connection, n_runs, n_forks, _buckets(first, last))
 
 
 def _buckets(first: datetime | None, last: datetime | None) -> Buckets | None:
@@ -140,5 +107,5 @@ SELECT r.namespace, r.workflow_id, r.run_id, r.workflow_type, r.tenant, r.status
        r.started_at, r.duration_s, r.n_events
 FROM mart.run_summary r
 """
-_FORKS: Final = "SELECT count(*) FROM mart.run_summary r WHERE r.is_fork"
+_FORKS: Final = "SELECT count(*) FROM mart.run_summary r"
 _SPAN: Final = "SELECT count(*), min(started_at), max(started_at) FROM chosen"

@@ -14,7 +14,8 @@ from temporalio.api.common.v1 import Memo
 from analytics.errors import WarehouseError
 from analytics.ingest import ingest
 from analytics.query import run_query
-from analytics.reports import Page, Scope, fleet_report, html_of
+from analytics.questions import Scope
+from analytics.reports import Page, fleet_report, html_of
 from analytics.reports.fleet_rows import open_fleet
 from analytics.reports.words import Section
 from analytics.spans import span_rows, store_spans

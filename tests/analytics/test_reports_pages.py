@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from analytics.ingest import ingest
-from analytics.reports import Scope, fleet_report, html_of, run_report, screenshot
+from analytics.questions import Scope
+from analytics.reports import fleet_report, html_of, run_report, screenshot
 from analytics.warehouse import open_warehouse
 from tests.analytics.page_visit import Tab, tab
 from tests.analytics.report_stories import EVIL, hostile, largest, telling

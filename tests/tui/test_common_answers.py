@@ -141,7 +141,9 @@ def test_times_ago() -> None:
         assert abs(Moment().convert(text, None, None) - (now - ago)) < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize("text", ["", "7", "7y", "-1d", "yesterday", "999999999w", "2026-13-01"])
+@pytest.mark.parametrize(
+    "text", ["", "7", "7y", "-1d", "١d", "yesterday", "999999999w", "2026-13-01"]
+)
 def test_what_is_no_time(text: str, warehouse: Path, capsys: Captured) -> None:
     code, _, err = run(capsys, warehouse, f"cost --since={shlex.quote(text)}")
     assert code == Exit.USAGE

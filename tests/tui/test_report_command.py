@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import ANY
 
-import click
 import pytest
 
 from tests.tui.histories import RUN_ID
 from tui.cli.exits import Exit
-from tui.cli.moments import Moment
 from tui.cli.program import run as retrospan
 
 
@@ -70,7 +67,7 @@ def test_a_page_about_the_runs_that_were_chosen(
     ("arguments", "code", "words"),
     [
         ([], Exit.USAGE, "name what to write: --out FILE.html, --png FILE.png, or both"),
-        (["--out", "a.html", "--since", "soon"], Exit.USAGE, "'soon' is no time; expected"),
+        (["--out", "a.html", "--since", "soon"], Exit.USAGE, "'soon' is no time; write it as"),
         (["cargo-1", "--out", "a.html", "--type", "X"], Exit.USAGE, "RUN names one"),
         (["--out", "a.html", "--address", "x:1"], Exit.USAGE, "go with RUN"),
         (["{history}", "--out", "none/a.html"], Exit.UNREACHABLE, "no such folder: 'none'"),
@@ -110,27 +107,3 @@ def test_without_a_browser_the_page_is_written_and_the_picture_is_not(
     error = capsys.readouterr().err
     assert "no browser was found for the picture; install Chromium, or leave out --png" in error
     assert [each.name for each in in_folder.iterdir()] == ["a.html"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2026-03-01", datetime(2026, 3, 1)),  # noqa: DTZ001 - as the warehouse has it
-        ("2026-03-01T08:00", datetime(2026, 3, 1, 8)),  # noqa: DTZ001
-        ("2026-03-01T08:00+02:00", datetime(2026, 3, 1, 6)),  # noqa: DTZ001
-    ],
-)
-def test_a_moment_is_in_utc(text: str, expected: datetime) -> None:
-    assert Moment().convert(text, None, None) == expected
-
-
-def test_a_moment_may_be_so_long_ago() -> None:
-    found = Moment().convert("90m", None, None)
-    ago = datetime.now(UTC).replace(tzinfo=None) - found
-    assert timedelta(minutes=90) <= ago < timedelta(minutes=91)
-
-
-@pytest.mark.parametrize("text", ["", "7", "d", "999999w", "-3d", "2026-13-01", "١d"])
-def test_what_is_no_moment_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no time"):
-        Moment().convert(text, None, None)

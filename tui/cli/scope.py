@@ -1,4 +1,4 @@
-"""What `cost`, `failures`, `stuck` and `waits` share: which runs, and what to run next.
+"""What `cost`, `failures`, `stuck`, `waits` and `report` share: which runs, and what to run next.
 
 Times are given as people say them, `7d` or `2026-03-01`, and mean UTC.
 """
@@ -25,7 +25,7 @@ __all__ = [
     "suggestion",
 ]
 
-_AGO: Final = re.compile(r"(\d{1,9})([smhdw])")
+_AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -58,14 +58,15 @@ def _moment(text: str) -> datetime:
     return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
 
 
-def scope_options(what: str) -> Decorator:
+def scope_options(what: str, *, namespace: str = "Only this namespace.") -> Decorator:
     """`--namespace`, `--type`, `--tenant`, `--since` and `--until`, passed together as `scope`.
 
     Args:
         what: What the times are of, for the help.
+        namespace: What `--namespace` means, for the help.
     """
     options = [
-        namespace_option("Only this namespace."),
+        namespace_option(namespace),
         click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type."),
         click.option("--tenant", metavar="TENANT", help="Only runs for this tenant."),
         click.option("--since", type=Moment(), help=f"Only {what} since then, such as 24h or 7d."),

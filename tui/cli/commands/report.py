@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from analytics.questions import Scope
 from replayer.history import CodecError, CodecServer, RunHistory, decoded_history
 from tui import figures
 from tui.cli.diagnostics import say, warn
-from tui.cli.moments import Moment
-from tui.cli.options import (
-    address_option,
-    codec_option,
-    json_option,
-    namespace_option,
-    warehouse_option,
-)
+from tui.cli.options import address_option, codec_option, json_option, warehouse_option
+from tui.cli.scope import scope_options
 from tui.cli.tables import write_json
 from tui.resolve import Places, resolve_run
 
@@ -41,33 +35,20 @@ _FILE = click.Path(path_type=Path, dir_okay=False, writable=True)
     help="Write a picture of the top of the page, for chats and tickets; needs Chromium.",
 )
 @click.option("--dark", is_flag=True, help="Draw the picture for a dark background.")
-@click.option(
-    "--since",
-    metavar="WHEN",
-    type=Moment(),
-    help="Only runs that started since: 7d, 12h, 2026-03-01 or 2026-03-01T08:00, UTC.",
-)
-@click.option("--until", metavar="WHEN", type=Moment(), help="Only runs that started before.")
-@click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type.")
-@click.option("--tenant", metavar="TENANT", help="Only runs for this tenant.")
+@scope_options("runs that started", namespace="Only this namespace; the one to look in.")
 @json_option()
 @warehouse_option()
 @address_option()
-@namespace_option("Only this namespace; the one to look in.")
 @codec_option()
 def command(
     run: str | None,
     out: Path | None,
     png: Path | None,
     dark: bool,
-    since: datetime | None,
-    until: datetime | None,
-    workflow_type: str | None,
-    tenant: str | None,
+    scope: Scope,
     as_json: bool,
     warehouse: Path,
     address: str | None,
-    namespace: str | None,
     codec: CodecServer | None,
 ) -> None:
     """Write a page about one run, or about all runs of a warehouse.
@@ -80,21 +61,15 @@ def command(
     """
     if out is None and png is None:
         raise click.UsageError("name what to write: --out FILE.html, --png FILE.png, or both")
-    chosen = {
-        "since": since,
-        "until": until,
-        "workflow_type": workflow_type,
-        "tenant": tenant,
-    }
-    if run is not None and any(value is not None for value in chosen.values()):
+    if run is not None and scope != Scope(namespace=scope.namespace):
         raise click.UsageError("--since, --until, --type and --tenant choose runs; RUN names one")
-    places = Places(warehouse, address, namespace)
+    places = Places(warehouse, address, scope.namespace)
     if run is not None:
         page = _page_of_run(run, places, codec)
     elif address is not None or codec is not None:
         raise click.UsageError("--address and --codec-server go with RUN")
     else:
-        page = _page_of_all(places, chosen)
+        page = _page_of_all(warehouse, scope)
     for path in _write(page, out, png, is_dark=dark):
         _tell(path, page, as_json=as_json)
 
@@ -120,10 +95,10 @@ def _decoded(history: RunHistory, codec: CodecServer) -> RunHistory:
         return history
 
 
-def _page_of_all(places: Places, chosen: Mapping[str, Any]) -> Page:
-    from analytics.reports import Scope, fleet_report
+def _page_of_all(warehouse: Path, scope: Scope) -> Page:
+    from analytics.reports import fleet_report
 
-    return fleet_report(places.warehouse, Scope(namespace=places.namespace, **chosen))
+    return fleet_report(warehouse, scope)
 
 
 def _write(page: Page, out: Path | None, png: Path | None, *, is_dark: bool) -> list[Path]:
