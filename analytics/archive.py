@@ -11,7 +11,6 @@ own ledger says, one line for each. With it, the archive alone is enough to make
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import orjson
 import zstandard
 
 from analytics.errors import ArchiveError
+from analytics.files import write_whole
 
 __all__ = ["Archive", "Packed", "packed"]
 
@@ -133,7 +133,8 @@ class Archive:
         target = self.folder / file.name
         if target.exists():
             return None
-        _write_whole(target, file.data)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, file.data, is_private=True)
         return target.parent
 
     def get(self, name: str, digest: str) -> bytes:
@@ -152,20 +153,6 @@ class Archive:
         if sha256(data).hexdigest() != digest:
             raise ArchiveError(f"{path}: its content is not what its name says; remove the file")
         return data
-
-
-def _write_whole(target: Path, data: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _sync_folder(folder: Path) -> None:

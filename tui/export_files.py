@@ -8,8 +8,6 @@ not fetched again.
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from temporalio.api.history.v1 import History
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
 
+from analytics.files import write_whole
 from replayer.history import (
     HistoryError,
     HistoryUnavailable,
@@ -150,16 +149,7 @@ def write_history(folder: Path, history: RunHistory, form: FileFormat) -> Path:
         if form is FileFormat.PROTOBUF
         else json_format.MessageToJson(message).encode()
     )
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    write_whole(path, data, is_private=True)
     return path
 
 

@@ -8,9 +8,7 @@ A manifest is input like any other: a path in it that leaves the folder is refus
 from __future__ import annotations
 
 import json
-import os
 import re
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -20,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from analytics.errors import LakeError
+from analytics.files import write_whole
 
 __all__ = [
     "MANIFEST",
@@ -147,15 +146,7 @@ def _encoded(namespace: str | None) -> str:
 def write_manifest(folder: Path, lake: Lake) -> None:
     """Publish the lake: from here on it consists of these files."""
     document = {"format": _FORMAT, **asdict(lake)}
-    part = folder / f".{MANIFEST}.{uuid.uuid4().hex}.tmp"
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(folder / MANIFEST)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(folder / MANIFEST, json.dumps(document, indent=1).encode())
 
 
 def read_manifest(folder: Path) -> Lake:

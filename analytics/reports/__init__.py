@@ -1,14 +1,13 @@
 """Reports as pages: one HTML file each, for a browser, a printer, a phone or an incident ticket.
 
 A report is built as a `Page` of plain values (`run_report`, `fleet_report`) and then written
-(`html_of`, `write_whole`, `screenshot`). A page fetches nothing and runs nothing but its own
+(`html_of`, `screenshot`). A page fetches nothing and runs nothing but its own
 scripts, whatever the names and messages in it say. What it leaves out, it says.
 """
 
 from __future__ import annotations
 
 from analytics.reports.browser import BrowserError, NoBrowser, screenshot
-from analytics.reports.files import write_whole
 from analytics.reports.fleet_report import fleet_report
 from analytics.reports.rendering import html_of
 from analytics.reports.run_facts import RunFacts, facts_in
@@ -25,5 +24,4 @@ __all__ = [
     "html_of",
     "run_report",
     "screenshot",
-    "write_whole",
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from analytics.errors import AnalyticsError
-from analytics.reports.files import write_whole
+from analytics.files import write_whole
 
 __all__ = ["BrowserError", "NoBrowser", "screenshot"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analytics.files import write_whole
 from analytics.questions import Scope
 from replayer.history import CodecError, CodecServer, RunHistory, decoded_history
 from tui import figures
@@ -103,7 +104,7 @@ def _page_of_all(warehouse: Path, scope: Scope) -> Page:
 
 def _write(page: Page, out: Path | None, png: Path | None, *, is_dark: bool) -> list[Path]:
     """Write what was asked for; the page goes first, and stays if there is no browser."""
-    from analytics.reports import html_of, screenshot, write_whole
+    from analytics.reports import html_of, screenshot
 
     html = html_of(page, datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")).encode()
     written = []
