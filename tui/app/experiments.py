@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analytics.files import write_whole
 from replayer.check import VerdictStatus
 from replayer.fork import ForkReport, ForkRequest
 from replayer.history import RunHistory
@@ -53,9 +54,7 @@ async def _packed(book: Book) -> PackedHistory:
 def _save(history: RunHistory) -> Path:
     path = memory.fork_path(history.key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(history.raw)
-    partial.replace(path)
+    write_whole(path, history.raw)
     return path
 
 

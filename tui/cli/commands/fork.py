@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from analytics.files import write_whole
 from replayer.alignment import compare, side_of, summary_document
 from replayer.fork import (
     Changes,
@@ -233,9 +234,7 @@ def _store(fork: Fork, place: Place) -> str:
     path = place.file
     if not path.suffix:
         path = path.with_name(f"{path.name}.fork-{fork.history.key.run_id[:8]}.json")
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(fork.history.raw)
-    partial.replace(path)
+    write_whole(path, fork.history.raw)
     return str(path)
 
 
