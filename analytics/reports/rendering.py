@@ -1,31 +1,26 @@
-"""A page as HTML: one file, nothing is fetched, and nothing in it can act but our own script.
+"""A report as a page of `analytics.pages`, with Plotly beside its own script.
 
-Every text passes `safe_text` and then the template's escaping. The page's policy (CSP) names its
-one style and its scripts by their hashes, so that markup which slipped through both would still
-neither run nor load anything. Plotly's script, 5 MB, travels compressed and is unpacked by the
-browser. Without scripts the page can be read whole: tables tell what charts show.
+Plotly's script, 5 MB, travels compressed and is unpacked by the browser. Without scripts the page
+can be read whole: tables tell what charts show.
 """
 
 from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from analytics.pages import hash_of, page_of
 from analytics.reports.words import Page
-from analytics.text import safe_text
 
 __all__ = ["html_of"]
 
-_NOTHING: Final = base64.b64encode(hashlib.sha256(b"").digest()).decode()
+_NOTHING: Final = hash_of("")
 """Plotly makes a style element without text and then adds its rules."""
 
 
@@ -44,21 +39,12 @@ def html_of(page: Page, made_at: str) -> str:
         page: What it tells.
         made_at: When it was made, for its foot.
     """
-    environment = Environment(
-        loader=PackageLoader("analytics.reports", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_made_safe,
-    )
-    style, script = _asset("page.css"), _asset("page.js")
     charts = {chart.name: chart for section in page.sections for chart in section.charts}
     library = _library() if charts else None
-    return environment.get_template("page.html.j2").render(
-        policy=_policy(style, script, library),
-        style=Markup(style),
-        script=Markup(script),
+    return page_of(
+        "analytics.reports",
+        styles=[_NOTHING],
+        scripts=[library.sha256] if library else [],
         library=library,
         charts=Markup(_data(charts)),
         page=page,
@@ -66,39 +52,14 @@ def html_of(page: Page, made_at: str) -> str:
     )
 
 
-def _made_safe(value: Any) -> Any:
-    """What the template is given, before it is escaped."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return safe_text(value, multiline=True)
-    return value
-
-
-def _asset(name: str) -> str:
-    return (files("analytics.reports") / "page" / name).read_text(encoding="utf-8")
-
-
 @cache
 def _library() -> _Library:
     from plotly.offline import get_plotlyjs
 
-    script = get_plotlyjs().encode()
+    script = get_plotlyjs()
     # Without a time in its head, the same page has the same bytes.
-    packed = base64.b64encode(gzip.compress(script, mtime=0)).decode()
-    return _Library(packed, _hash(script))
-
-
-def _policy(style: str, script: str, library: _Library | None) -> str:
-    """No network, no frames, no forms; one style, and the scripts that came with the page."""
-    scripts = [_hash(script.encode()), *([library.sha256] if library else [])]
-    return (
-        f"default-src 'none'; style-src '{_hash(style.encode())}' 'sha256-{_NOTHING}'; "
-        f"script-src {' '.join(f"'{each}'" for each in scripts)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: bytes) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}"
+    packed = base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
+    return _Library(packed, hash_of(script))
 
 
 def _data(charts: Mapping[str, Any]) -> str:

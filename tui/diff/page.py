@@ -1,23 +1,14 @@
-"""A comparison as one HTML page: nothing is fetched, and nothing in it can act but our own script.
-
-Every text of a run passes `safe_text` and then the template's escaping. The page's policy (CSP)
-names its one style and its one script by their hashes, so that markup which slipped through both
-would still neither run nor load anything. Without the script the page can be read whole.
-"""
+"""A comparison as a page of `analytics.pages`; without its script it can be read whole."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Final
 
 import orjson
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
+from analytics.pages import page_of
 from replayer.alignment import (
     MISSING,
     AlignedRow,
@@ -41,7 +32,6 @@ from tui.diff.words import (
     heading,
     row_remark,
 )
-from tui.text import safe_text
 
 __all__ = ["diff_page"]
 
@@ -97,20 +87,9 @@ class _Row:
 
 def diff_page(comparison: Comparison) -> str:
     """The page, as text to be written in UTF-8."""
-    environment = Environment(
-        loader=PackageLoader("tui.diff", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_made_safe,
-    )
-    style, script = _asset("page.css"), _asset("page.js")
     left, right = totals_of(comparison.rows)
-    return environment.get_template("page.html.j2").render(
-        policy=_policy(style, script),
-        style=Markup(style),
-        script=Markup(script),
+    return page_of(
+        "tui.diff",
         left=heading(comparison.left.run),
         right=heading(comparison.right.run),
         title=f"{comparison.left.run.workflow_type}: {comparison.left.run.key.workflow_id}",
@@ -121,29 +100,6 @@ def diff_page(comparison: Comparison) -> str:
         rows=_rows(comparison),
         divergence=comparison.cause.divergence if comparison.cause else None,
     )
-
-
-def _made_safe(value: Any) -> Any:
-    """What the template is given, before it is escaped."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return safe_text(value, multiline=True)
-    return value
-
-
-def _asset(name: str) -> str:
-    return (files("tui.diff") / "page" / name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """No network, no frames, no forms; one style and one script."""
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _rows(comparison: Comparison) -> Iterator[_Row]:
