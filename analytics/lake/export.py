@@ -253,13 +253,8 @@ def _tables_before(folder: Path) -> dict[str, dict[Key, Partition]]:
     """What the lake has, by table and partition."""
     if not (folder / MANIFEST).exists():
         return {}
-    lake = read_manifest(folder)
-    if lake.schema_version > SCHEMA_VERSION:
-        raise LakeError(
-            f"{folder}: its schema is version {lake.schema_version}, this Retrospan knows "
-            f"{SCHEMA_VERSION}; upgrade Retrospan"
-        )
-    return {table.name: {part.key: part for part in table.partitions} for table in lake.tables}
+    tables = read_manifest(folder).tables
+    return {table.name: {part.key: part for part in table.partitions} for table in tables}
 
 
 def _remove_leftovers(folder: Path, current: set[str]) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from analytics.errors import LakeError
 from analytics.files import write_whole
+from analytics.migrations import SCHEMA_VERSION
 
 __all__ = [
     "MANIFEST",
@@ -153,7 +154,7 @@ def read_manifest(folder: Path) -> Lake:
     """The lake in a folder.
 
     Raises:
-        LakeError: There is none, or its manifest is damaged or of a newer version.
+        LakeError: There is none, its manifest is damaged, or a newer version wrote it.
     """
     path = folder / MANIFEST
     try:
@@ -165,11 +166,17 @@ def read_manifest(folder: Path) -> Lake:
     try:
         if document["format"] != _FORMAT:
             raise LakeError(f"{path}: format {document['format']!r}; upgrade Retrospan")
-        return _lake(document)
+        lake = _lake(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LakeError(
             f"{path}: not a manifest of a lake ({error}); export into another folder"
         ) from error
+    if lake.schema_version > SCHEMA_VERSION:
+        raise LakeError(
+            f"{folder}: its schema is version {lake.schema_version}, this Retrospan knows "
+            f"{SCHEMA_VERSION}; upgrade Retrospan"
+        )
+    return lake
 
 
 def _lake(document: dict[str, Any]) -> Lake:

@@ -113,11 +113,6 @@ def checked_lake(folder: Path) -> Lake:
         LakeError: There is none, or it was written by another version of the schema.
     """
     lake = read_manifest(folder)
-    if lake.schema_version > SCHEMA_VERSION:
-        raise LakeError(
-            f"{folder}: its schema is version {lake.schema_version}, this Retrospan knows "
-            f"{SCHEMA_VERSION}; upgrade Retrospan"
-        )
     if lake.schema_version < SCHEMA_VERSION:
         raise LakeError(
             f"{folder}: its schema is version {lake.schema_version}, the views need "

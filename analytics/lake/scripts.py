@@ -73,8 +73,9 @@ def write_scripts(folder: Path, dialect: Dialect, location: str) -> list[Path]:
         for name in catalog().tables
         if is_exported(name)
     }
-    texts = [each.create(dialect) for each in _statements(sources, dialect)]
-    names = [flat_name(each.name, dialect) for each in _statements(sources, dialect)]
+    statements = _statements(sources, dialect)
+    texts = [each.create(dialect) for each in statements]
+    names = [flat_name(each.name, dialect) for each in statements]
     if dialect is Dialect.CLICKHOUSE:
         texts.insert(0, ";\n".join(clickhouse_preparation()))
         names.insert(0, "settings")
