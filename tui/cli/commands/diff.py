@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +17,10 @@ from replayer.alignment import (
     side_of,
     summary_document,
 )
-from replayer.history import CodecError, CodecServer, RunHistory, decoded_history
+from replayer.history import CodecServer, RunHistory
 from tracer.identity import RunKey
-from tui.cli.diagnostics import say, warn
+from tui.cli.decoding import decoded
+from tui.cli.diagnostics import say
 from tui.cli.exits import Exit
 from tui.cli.options import (
     address_option,
@@ -132,14 +132,14 @@ def _side(text: str, places: Places, codec: CodecServer | None, *, is_followed: 
     history = resolve_run(text, places)
     know = _knowledge_in(places)
     if not is_followed:
-        return side_of(_decoded(history, codec), know=know)
+        return side_of(decoded(history, codec, "compared"), know=know)
     find = finder_for(text, history, places)
 
     def find_decoded(key: RunKey) -> RunHistory | None:
         found = find(key)
-        return None if found is None else _decoded(found, codec)
+        return None if found is None else decoded(found, codec, "compared")
 
-    return side_of(_decoded(history, codec), find_decoded, know)
+    return side_of(decoded(history, codec, "compared"), find_decoded, know)
 
 
 def _knowledge_in(places: Places) -> FindKnowledge | None:
@@ -149,16 +149,6 @@ def _knowledge_in(places: Places) -> FindKnowledge | None:
     from analytics.run_knowledge import knowledge_of
 
     return partial(knowledge_of, places.warehouse)
-
-
-def _decoded(history: RunHistory, codec: CodecServer | None) -> RunHistory:
-    if codec is None:
-        return history
-    try:
-        return asyncio.run(decoded_history(history, codec))
-    except CodecError as error:
-        warn(f"payloads are compared as recorded: {error}")
-        return history
 
 
 def _write_json(comparison: Comparison, *, only_changed: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +11,10 @@ import click
 
 from analytics.files import write_whole
 from analytics.questions import Scope
-from replayer.history import CodecError, CodecServer, RunHistory, decoded_history
+from replayer.history import CodecServer
 from tui import figures
-from tui.cli.diagnostics import say, warn
+from tui.cli.decoding import decoded
+from tui.cli.diagnostics import say
 from tui.cli.options import address_option, codec_option, json_option, warehouse_option
 from tui.cli.scope import scope_options
 from tui.cli.tables import write_json
@@ -79,21 +79,11 @@ def _page_of_run(text: str, places: Places, codec: CodecServer | None) -> Page:
     from analytics.reports import RunFacts, facts_in, run_report
     from tracer.model import run_from_events
 
-    history = resolve_run(text, places)
-    if codec is not None:
-        history = _decoded(history, codec)
+    history = decoded(resolve_run(text, places), codec, "read")
     run = run_from_events(history.key, history.events)
     if places.address is None and places.warehouse.exists():
         return run_report(facts_in(places.warehouse, run, history.origin.uri))
     return run_report(RunFacts(run, history.origin.uri))
-
-
-def _decoded(history: RunHistory, codec: CodecServer) -> RunHistory:
-    try:
-        return asyncio.run(decoded_history(history, codec))
-    except CodecError as error:
-        warn(f"payloads are read as recorded: {error}")
-        return history
 
 
 def _page_of_all(warehouse: Path, scope: Scope) -> Page:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 from temporalio.api.common.v1 import Payload
 
-from replayer.history import (
-    CodecError,
-    CodecServer,
-    RunHistory,
-    decoded_history,
-    iter_payloads,
-)
+from replayer.history import CodecServer, RunHistory, iter_payloads
 from tracer.model import Run, Step, run_from_events
 from tui import figures
-from tui.cli.diagnostics import warn
+from tui.cli.decoding import decoded
 from tui.cli.options import (
     address_option,
     codec_option,
@@ -85,9 +78,7 @@ def command(
     RUN is a history file, PATH!WORKFLOW_ID in a folder or archive, WORKFLOW_ID[:RUN_ID] or the
     beginning of a run id in the warehouse, or WORKFLOW_ID[:RUN_ID] on the server at --address.
     """
-    history = resolve_run(run, Places(warehouse, address, namespace))
-    if codec is not None:
-        history = _decoded(history, codec)
+    history = decoded(resolve_run(run, Places(warehouse, address, namespace)), codec, "shown")
     model = run_from_events(history.key, history.events)
     if as_json:
         write_json(
@@ -100,14 +91,6 @@ def command(
         _write_events(history, with_payloads=with_payloads)
     elif with_payloads:
         _write_run_payloads(model)
-
-
-def _decoded(history: RunHistory, codec: CodecServer) -> RunHistory:
-    try:
-        return asyncio.run(decoded_history(history, codec))
-    except CodecError as error:
-        warn(f"payloads are shown as recorded: {error}")
-        return history
 
 
 def _write_heading(run: Run, history: RunHistory) -> None:
