@@ -306,13 +306,15 @@ def _tenants() -> Builder[Panel]:
 def _time_split() -> Builder[Panel]:
     return sql_table(
         "Where the time went",
-        "Hours, minutes and seconds of runs that started in the time range, each counted once.",
+        "Hours, minutes and seconds of runs that started in the time range, each counted once: the"
+        " parts add up to the total.",
         f"""
         SELECT t.workflow_type AS "Workflow type", sum(t.total_s)::DOUBLE AS "Total",
                sum(t.activity_s)::DOUBLE AS "Work", sum(t.child_s)::DOUBLE AS "Children",
-               sum(t.retry_s)::DOUBLE AS "Retries", sum(t.queue_s)::DOUBLE AS "Queue",
-               sum(t.human_wait_s)::DOUBLE AS "People", sum(t.wait_s)::DOUBLE AS "Waits",
-               sum(t.other_s)::DOUBLE AS "Rest"
+               sum(t.failed_attempt_s + t.backoff_s + t.retry_s)::DOUBLE AS "Retries",
+               sum(t.queue_s)::DOUBLE AS "Queue", sum(t.human_wait_s)::DOUBLE AS "People",
+               sum(t.wait_s + t.timer_s)::DOUBLE AS "Waits",
+               sum(t.workflow_s + t.other_s)::DOUBLE AS "Rest"
         FROM mart.time_split t JOIN ({_keys()}) USING (namespace, workflow_id, run_id)
         GROUP BY t.workflow_type ORDER BY sum(t.total_s) DESC
         """,

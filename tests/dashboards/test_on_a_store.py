@@ -220,6 +220,15 @@ def test_units_of_the_warehouse_are_those_of_columns(boards: Boards, store: Live
             assert figures == {name for name, ids in named.items() if "unit" in ids}
 
 
+def test_the_parts_of_the_time_add_up(store: LiveStore, boards: Boards) -> None:
+    board = boards["warehouse.json"]
+    with duckdb.connect(str(snapshot_path(store.warehouse)), read_only=True) as snapshot:
+        chosen = _all_values(snapshot, board)
+        sql = sent_sql(sql_queries(board)["Where the time went"], chosen)
+        for _, total, *parts in snapshot.execute(sql).fetchall():
+            assert sum(parts) == pytest.approx(total)
+
+
 def test_warehouse_and_metrics_agree(store: LiveStore, boards: Boards) -> None:
     board = boards["warehouse.json"]
     agents = metric_queries(boards["agents.json"], namespace="default", model="gpt.+|o4.+")
