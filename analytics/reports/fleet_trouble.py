@@ -142,6 +142,7 @@ def limits_section(fleet: Fleet) -> Section:
         limits.payload_bytes,
         limits.activation_seconds,
     ]
+    fleet.connection.execute(_USED)
     found = fleet.rows(_NEAREST, maxima)
     if not found:
         return Section("limits", title, empty="No run was chosen.")
@@ -246,6 +247,7 @@ FROM mart.workflow_task_failures t SEMI JOIN chosen USING (namespace, workflow_i
 GROUP BY ALL ORDER BY n DESC, t.failure_kind
 """
 _USED: Final = """
+CREATE OR REPLACE TEMP TABLE used AS
 SELECT c.namespace, c.workflow_id, c.run_id, c.workflow_type, c.started_at, c.n_events,
        r.history_bytes, p.largest, t.slowest
 FROM chosen c
@@ -265,10 +267,10 @@ SELECT workflow_id, workflow_type,
        greatest(n_events / ?, coalesce(history_bytes, 0) / ?, coalesce(largest, 0) / ?,
                 coalesce(slowest, 0) / ?) AS fullest,
        n_events, history_bytes, largest, slowest
-FROM ({_USED}) ORDER BY fullest DESC, workflow_id LIMIT {_NEAREST_ROWS}
+FROM used ORDER BY fullest DESC, workflow_id LIMIT {_NEAREST_ROWS}
 """
-_USAGE: Final = f"""
+_USAGE: Final = """
 SELECT time_bucket(?, started_at) AS bucket, max(n_events) / ?, max(history_bytes) / ?,
        max(largest) / ?, max(slowest) / ?
-FROM ({_USED}) WHERE started_at IS NOT NULL GROUP BY ALL ORDER BY bucket
+FROM used WHERE started_at IS NOT NULL GROUP BY ALL ORDER BY bucket
 """
