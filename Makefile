@@ -25,6 +25,12 @@ setup: .venv/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# What only tests and types need, a gigabyte: Spark and ClickHouse. The demo does without.
+.venv/engines: .venv/installed
+	@echo 'Installing Spark and ClickHouse into .venv (once; about a minute) …'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,lake]'
+	@touch $@
+
 demo: setup
 	@$(BIN)/retrospan demo
 
@@ -35,7 +41,7 @@ stores:
 # Servers, workers and browsers of many tests share the machine: what fails is tried once more, alone.
 AGAIN = { echo 'Trying what failed once more, alone …'; $(BIN)/pytest -q --last-failed --last-failed-no-failures none; }
 
-test: setup .duckdb15/installed
+test: .venv/engines .duckdb15/installed
 	@$(BIN)/pytest -q -n 3 --dist loadfile || $(AGAIN)
 
 test-fast: setup
@@ -88,7 +94,7 @@ format: setup
 lint: setup
 	@$(BIN)/ruff check --quiet $(PATHS)
 
-types: setup
+types: .venv/engines
 	@$(BIN)/mypy
 
 imports: setup
