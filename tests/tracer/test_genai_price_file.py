@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from tracer.genai.price_file import (
     MAX_PRICE,
-    PriceEntry,
     PriceFileError,
     parse_prices,
     read_prices,
 )
 from tracer.genai.prices import FILE_SOURCE, PRICES_VARIABLE, SOURCE, cost_of, load_price_file
+from tracer.genai.rates import Rates
 from tracer.genai.usage import ModelUsage
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
@@ -231,6 +231,7 @@ _NAMES = st.text(st.characters(codec="utf-8", exclude_characters="*\\'\""), min_
     lambda text: f"m{text}m"
 )
 _SIX = st.lists(_PRICE, min_size=6, max_size=6)
+_RATES = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning")
 _DAYS = st.dates(date(2000, 1, 1), date(2100, 1, 1))
 
 
@@ -243,13 +244,12 @@ _DAYS = st.dates(date(2000, 1, 1), date(2100, 1, 1))
 def test_what_is_written_is_what_is_read(
     model: str, prices: list[Decimal], day: date, above: int
 ) -> None:
-    names = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning")
-    lines = [f"{name} = {price}" for name, price in zip(names, prices, strict=True)]
+    lines = [f"{name} = {price}" for name, price in zip(_RATES, prices, strict=True)]
     quoted = "".join(f"\\U{ord(c):08X}" for c in model)
     head = f'[[price]]\nmodel = "{quoted}"\nfrom = {day.isoformat()}\nabove = {above}\n'
     [entry] = parse_prices(head + "\n".join(lines), "p").entries
     assert entry.model == model.lower().strip()
-    assert [getattr(entry, name) for name in names] == prices
+    assert [getattr(entry.rates, name) for name in _RATES] == prices
     assert (entry.since, entry.above) == (day, above)
 
 
@@ -281,7 +281,7 @@ def test_every_token_is_billed_once_at_its_price(
     reasoning: int,
     prices: list[Decimal],
 ) -> None:
-    entry = PriceEntry("m", "", "", date.min, 0, *prices)
+    rates = Rates(**dict(zip(_RATES, prices, strict=True)))
     usage = used(
         fresh + read + short + hour,
         visible + reasoning,
@@ -290,9 +290,8 @@ def test_every_token_is_billed_once_at_its_price(
         cache_write_1h_tokens=hour,
         reasoning_tokens=reasoning,
     )
-    parts = entry.parts(usage)
+    parts = rates.parts(usage)
     assert parts is not None
-    assert entry.input is not None
     counts = (fresh, visible, read, short, hour, reasoning)
     dearly = (n * price for n, price in zip(counts, prices, strict=True))
     expected = sum(dearly, Decimal(0)) / MILLION

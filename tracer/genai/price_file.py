@@ -39,15 +39,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
+from tracer.genai.rates import Rates
 from tracer.genai.reading import canonical_provider
-from tracer.genai.usage import MAX_TOKENS, ModelUsage, service_tier
+from tracer.genai.usage import MAX_TOKENS, service_tier
 
 __all__ = ["MAX_PRICE", "PriceEntry", "PriceFile", "PriceFileError", "parse_prices", "read_prices"]
 
 MAX_PRICE: Final = Decimal(1000)
 """For a million tokens: above any real one, and the cost of a call still fits into a column."""
 
-_MILLION: Final = 1_000_000
 _VERSION_DIGITS: Final = 12
 
 
@@ -57,10 +57,11 @@ class PriceFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PriceEntry:
-    """One `[[price]]`: which calls it is for, and prices in US dollars for a million tokens."""
+    """One `[[price]]`: which calls it is for, and what they cost."""
 
     model: str
     """In lower case; a prefix if it ends with a star."""
+    rates: Rates
     provider: str = ""
     """In OpenTelemetry's spelling; empty for any."""
     tier: str = ""
@@ -68,12 +69,6 @@ class PriceEntry:
     """First day, UTC."""
     above: int = 0
     """Calls with more input tokens; 0 for all calls."""
-    input: Decimal | None = None
-    output: Decimal | None = None
-    cache_read: Decimal | None = None
-    cache_write: Decimal | None = None
-    cache_write_1h: Decimal | None = None
-    reasoning: Decimal | None = None
 
     def covers(self, provider: str, model: str, tier: str, day: date, input_tokens: int) -> bool:
         """Whether it is for such a call."""
@@ -86,29 +81,6 @@ class PriceEntry:
             and self.tier == tier
             and self.since <= day
             and (not self.above or input_tokens > self.above)
-        )
-
-    def parts(self, usage: ModelUsage) -> tuple[Decimal, Decimal, Decimal, Decimal] | None:
-        """The cost of a call: input outside any cache, cache read, cache write, output.
-
-        `None` if a class that was used has no price, or if a part is larger than its whole.
-        """
-        read, write = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
-        hour, reasoning = usage.cache_write_1h_tokens or 0, usage.reasoning_tokens or 0
-        fresh = (usage.input_tokens or 0) - read - write
-        visible = (usage.output_tokens or 0) - reasoning
-        if min(fresh, write - hour, visible) < 0:
-            return None
-        if (usage.input_tokens and self.input is None) or (
-            usage.output_tokens and self.output is None
-        ):
-            return None
-        cache_write = _first(self.cache_write, self.input)
-        return (
-            _usd(fresh, self.input),
-            _usd(read, _first(self.cache_read, self.input)),
-            _usd(write - hour, cache_write) + _usd(hour, _first(self.cache_write_1h, cache_write)),
-            _usd(visible, self.output) + _usd(reasoning, _first(self.reasoning, self.output)),
         )
 
     @property
@@ -187,10 +159,8 @@ def parse_prices(text: str, name: str) -> PriceFile:
     return PriceFile(tuple(entries), digest[:_VERSION_DIGITS])
 
 
-_PRICES: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning")
-_KEYS: Final = tuple(
-    "from" if field.name == "since" else field.name for field in fields(PriceEntry)
-)
+_PRICES: Final = tuple(field.name for field in fields(Rates))
+_KEYS: Final = ("model", "provider", "tier", "from", "above", *_PRICES)
 
 
 def _entry(table: object, where: str) -> PriceEntry:
@@ -209,7 +179,7 @@ def _entry(table: object, where: str) -> PriceEntry:
         tier=service_tier(_text(table, "tier", where)),
         since=_day(table, where),
         above=_above(table, where),
-        **{name: _price(table, name, where) for name in _PRICES},
+        rates=Rates(**{name: _price(table, name, where) for name in _PRICES}),
     )
 
 
@@ -266,14 +236,6 @@ def _check_doubles(entries: list[PriceEntry], name: str) -> None:
         if len(doubles) > 1:
             model = entries[doubles[0] - 1].model
             raise PriceFileError(f"{name}: two prices of {model!r} are for the same calls")
-
-
-def _first(*prices: Decimal | None) -> Decimal | None:
-    return next((price for price in prices if price is not None), None)
-
-
-def _usd(tokens: int, price: Decimal | None) -> Decimal:
-    return tokens * (price or Decimal(0)) / _MILLION
 
 
 def _shown(value: object) -> str:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from tracer.genai.rates import Rates
 from tracer.genai.usage import ModelUsage
 
 if TYPE_CHECKING:
@@ -59,8 +60,17 @@ _CONTEXTS: Final[dict[str, dict[str, str]]] = {
 }
 """How the price list names service tiers, where it names them otherwise."""
 
+_LISTED: Final = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cache_read": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
+    "reasoning": "output_reasoning_mtok",
+}
+"""How the price list names the rate of each token class."""
+
 _NANO_DOLLAR: Final = Decimal("1e-9")
-_MILLION: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +163,7 @@ def _cost_by_file(
 ) -> Cost | None:
     total = usage.input_tokens or 0
     entry = file.find(provider, model, usage.service_tier, at, total)
-    parts = entry.parts(usage) if entry else None
+    parts = entry.rates.parts(usage) if entry else None
     if entry is None or parts is None:
         return None
     fresh, read, write, output = map(_rounded, parts)
@@ -177,12 +187,18 @@ def _cost(usage: ModelUsage, provider: str, model: str, at: datetime) -> Cost | 
     if found is None:
         return None
     price = _price_in_tier(found[1], usage.service_tier, at.replace(tzinfo=at.tzinfo or UTC))
-    if price is None or not _has_prices_for(usage, price):
-        return None
-    parts = _priced_parts(usage, price)
+    parts = None if price is None else _rates(price, usage.input_tokens or 0).parts(usage)
     if parts is None:
         return None
-    return Cost(*parts, model=f"{found[0].id}/{found[1].id}", version=price_version() or "")
+    fresh, read, write, output = map(_rounded, parts)
+    return Cost(
+        fresh,
+        read,
+        write,
+        output,
+        model=f"{found[0].id}/{found[1].id}",
+        version=price_version() or "",
+    )
 
 
 def _price_in_tier(model: Any, tier: str, at: datetime) -> Any:
@@ -198,31 +214,21 @@ def _price_in_tier(model: Any, tier: str, at: datetime) -> Any:
     return None
 
 
-def _priced_parts(
-    usage: ModelUsage, price: Any
-) -> tuple[Decimal, Decimal, Decimal, Decimal] | None:
-    """Input outside any cache, cache read, cache write, output; `None` if they cannot be."""
-    counts = {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
-        "output_reasoning_tokens": usage.reasoning_tokens,
-    }
-    told = {name: count for name, count in counts.items() if count}
-    try:
-        calculated = price.calc_price(_price_list().Usage(**told))
-    except ValueError:  # More in a part than in the whole: nobody can tell what was billed.
-        return None
-    total_input = usage.input_tokens or 0
-    read = _cached_usd(price.cache_read_mtok, price, usage.cache_read_tokens, total_input)
-    write = _write_usd(usage, price, total_input)
-    return (
-        _rounded(calculated["input_price"]) - read - write,
-        read,
-        write,
-        _rounded(calculated["output_price"]),
+def _rates(price: Any, total_input: int) -> Rates:
+    """The prices of a model for a call of this length.
+
+    The list's own `calc_price` looks all its 50 units up for every call, 166 us here; these are
+    its prices and its tiers.
+    """
+    from genai_prices.types import calc_unit_price
+
+    prices = vars(price)
+    return Rates(
+        **{
+            name: calc_unit_price(prices[key], 1, total_input, 1)
+            for name, key in _LISTED.items()
+            if prices.get(key) is not None
+        }
     )
 
 
@@ -235,36 +241,6 @@ def _look_up(provider: str, model: str) -> tuple[Any, Any] | None:
         return get_snapshot().find_provider_model(model, None, provider or None, None)
     except LookupError:
         return None
-
-
-def _has_prices_for(usage: ModelUsage, price: Any) -> bool:
-    """Whether each class of tokens that was used has a price; a list may know only some."""
-    needs_input, needs_output = bool(usage.input_tokens), bool(usage.output_tokens)
-    has_input, has_output = price.input_mtok is not None, price.output_mtok is not None
-    return (
-        (has_input or not needs_input)
-        and (has_output or not needs_output)
-        and (has_input or has_output)
-    )
-
-
-def _write_usd(usage: ModelUsage, price: Any, total_input: int) -> Decimal:
-    """Input written to a cache: with some models, keeping it for an hour has its own price."""
-    hour_price = getattr(price, "cache_write_1h_mtok", None)
-    hour = usage.cache_write_1h_tokens or 0 if hour_price is not None else 0
-    short = (usage.cache_write_tokens or 0) - hour
-    return _cached_usd(price.cache_write_mtok, price, short, total_input) + (
-        _cached_usd(hour_price, price, hour, total_input)
-    )
-
-
-def _cached_usd(own_price: Any, price: Any, tokens: int | None, total_input: int) -> Decimal:
-    """Models without a price of their own for cached tokens bill them as input."""
-    from genai_prices.types import calc_unit_price
-
-    unit_price = price.input_mtok if own_price is None else own_price
-    amount: Decimal = calc_unit_price(unit_price, tokens or 0, total_input, _MILLION)
-    return _rounded(amount)
 
 
 def _rounded(amount: Decimal) -> Decimal:
