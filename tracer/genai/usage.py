@@ -50,11 +50,11 @@ class ModelUsage:
 
         A part larger than its whole shows that the sender counted it beside the whole.
         """
-        return replace(
-            self,
-            input_tokens=_whole(self.input_tokens, self.cache_read_tokens, self.cache_write_tokens),
-            output_tokens=_whole(self.output_tokens, self.reasoning_tokens),
-        )
+        whole_input = _whole(self.input_tokens, self.cache_read_tokens, self.cache_write_tokens)
+        whole_output = _whole(self.output_tokens, self.reasoning_tokens)
+        if (whole_input, whole_output) == (self.input_tokens, self.output_tokens):
+            return self
+        return replace(self, input_tokens=whole_input, output_tokens=whole_output)
 
     def updated(self, newer: ModelUsage) -> Self:
         """This usage with whatever the newer account tells; what it leaves out stays."""

@@ -106,9 +106,10 @@ class EventReader:
         run.cron_schedule = a.cron_schedule
         run.retry_policy = _retry_policy(a)
         run.timeouts = _timeouts(
-            execution=a.workflow_execution_timeout,
-            run=a.workflow_run_timeout,
-            task=a.workflow_task_timeout,
+            a,
+            execution="workflow_execution_timeout",
+            run="workflow_run_timeout",
+            task="workflow_task_timeout",
         )
         if a.HasField("parent_workflow_execution"):
             parent = a.parent_workflow_execution
@@ -189,14 +190,12 @@ class EventReader:
 
     def _workflow_task_completed(self, event: Event, a: Attributes) -> None:
         task = self._task(event)
-        task.build_id = (
-            a.deployment_version.build_id or a.worker_version.build_id or a.binary_checksum
-        )
-        run = self._run
+        deployment, sdk, run = a.deployment_version, a.sdk_metadata, self._run
+        task.build_id = deployment.build_id or a.worker_version.build_id or a.binary_checksum
         run.build_id = task.build_id or run.build_id
-        run.deployment_name = a.deployment_version.deployment_name or run.deployment_name
-        run.sdk_name = a.sdk_metadata.sdk_name or run.sdk_name
-        run.sdk_version = a.sdk_metadata.sdk_version or run.sdk_version
+        run.deployment_name = deployment.deployment_name or run.deployment_name
+        run.sdk_name = sdk.sdk_name or run.sdk_name
+        run.sdk_version = sdk.sdk_version or run.sdk_version
         self.machine.task_completed(task, self._at, self._id)
 
     def _workflow_task_failed(self, event: Event, a: Attributes) -> None:
@@ -233,10 +232,11 @@ class EventReader:
         step.headers = a.header.fields
         step.retry_policy = _retry_policy(a)
         step.timeouts = _timeouts(
-            schedule_to_close=a.schedule_to_close_timeout,
-            schedule_to_start=a.schedule_to_start_timeout,
-            start_to_close=a.start_to_close_timeout,
-            heartbeat=a.heartbeat_timeout,
+            a,
+            schedule_to_close="schedule_to_close_timeout",
+            schedule_to_start="schedule_to_start_timeout",
+            start_to_close="start_to_close_timeout",
+            heartbeat="heartbeat_timeout",
         )
 
     def _activity_task_started(self, event: Event, a: Attributes) -> None:
@@ -270,7 +270,7 @@ class EventReader:
     def _timer_started(self, event: Event, a: Attributes) -> None:
         step = self._schedule(event, StepKind.TIMER, "", a.timer_id)
         step.name = step.summary or a.timer_id
-        step.timeouts = _timeouts(start_to_fire=a.start_to_fire_timeout)
+        step.timeouts = _timeouts(a, start_to_fire="start_to_fire_timeout")
 
     def _timer_fired(self, event: Event, a: Attributes) -> None:
         self._answer(event, a.started_event_id, Outcome.COMPLETED)
@@ -289,9 +289,10 @@ class EventReader:
         step.headers = a.header.fields
         step.retry_policy = _retry_policy(a)
         step.timeouts = _timeouts(
-            execution=a.workflow_execution_timeout,
-            run=a.workflow_run_timeout,
-            task=a.workflow_task_timeout,
+            a,
+            execution="workflow_execution_timeout",
+            run="workflow_run_timeout",
+            task="workflow_task_timeout",
         )
 
     def _child_workflow_execution_started(self, event: Event, a: Attributes) -> None:
@@ -375,9 +376,10 @@ class EventReader:
             step.input = (a.input,)
             step.input_bytes = size_of_all(step.input)
         step.timeouts = _timeouts(
-            schedule_to_close=a.schedule_to_close_timeout,
-            schedule_to_start=a.schedule_to_start_timeout,
-            start_to_close=a.start_to_close_timeout,
+            a,
+            schedule_to_close="schedule_to_close_timeout",
+            schedule_to_start="schedule_to_start_timeout",
+            start_to_close="start_to_close_timeout",
         )
         headers = a.nexus_header
         self._cancel_effects[step.seq] = effect_in(headers.get(NEXUS_STATE_HEADER)) or effect_in(
@@ -496,7 +498,8 @@ class EventReader:
 
     def _schedule(self, event: Event, kind: StepKind, name: str, id_in_history: str) -> Step:
         step = Step(kind, name, id_in_history, 0, 0, self._at, self._id)
-        step.summary = text_of(event.user_metadata.summary)
+        if event.HasField("user_metadata"):
+            step.summary = text_of(event.user_metadata.summary)
         note_cause(step, event)
         self._steps[self._id] = step
         return self.machine.step_scheduled(step)
@@ -521,16 +524,23 @@ def time_of(event: Event) -> int:
     return int(time.seconds * _NS + time.nanos)
 
 
-def _timeouts(**durations: Any) -> dict[str, float]:
-    seconds = {name: d.seconds + d.nanos / _NS for name, d in durations.items()}
-    return {name: value for name, value in seconds.items() if value}
+def _timeouts(message: Any, **fields: str) -> dict[str, float]:
+    """Seconds by name, from the fields of a message; what is not set is left out."""
+    timeouts = {}
+    for name, field in fields.items():
+        # Most are not set, and reading one that is not makes an object.
+        if message.HasField(field):
+            duration = getattr(message, field)
+            if seconds := duration.seconds + duration.nanos / _NS:
+                timeouts[name] = seconds
+    return timeouts
 
 
 def _retry_policy(a: Attributes) -> RetryPolicy | None:
     if not a.HasField("retry_policy"):
         return None
     policy = a.retry_policy
-    times = _timeouts(initial=policy.initial_interval, maximum=policy.maximum_interval)
+    times = _timeouts(policy, initial="initial_interval", maximum="maximum_interval")
     return RetryPolicy(
         initial_interval=times.get("initial"),
         backoff_coefficient=policy.backoff_coefficient,
