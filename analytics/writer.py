@@ -40,7 +40,7 @@ __all__ = ["Told", "Writer", "open_writer"]
 
 _POLL_SECONDS: Final = 0.05
 _PATIENCE_SECONDS: Final = 120.0
-_TRANSACTION_EVENTS: Final = 30_000
+_TRANSACTION_EVENTS: Final = 20_000
 _TRANSACTION_PARTS: Final = 50
 
 type Source = str | Path | SourceFile

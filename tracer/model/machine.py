@@ -33,9 +33,6 @@ from tracer.model.words import (
     WorkflowTask,
 )
 
-_PASSIVE = frozenset({StepKind.TIMER})
-"""Open steps that do not keep a run busy: it stands still while only these are open."""
-
 _COUNTED_AS = {StepKind.CANCEL_EXTERNAL: StepKind.SIGNAL_EXTERNAL}
 """Steps that spans of one kind stand for share their occurrences, or they would share ids."""
 
@@ -54,7 +51,7 @@ class RunMachine:
         self._signals: dict[int, tuple[str, int]] = {}
         """Name and occurrence by event, for the steps that their handlers ask for."""
         self._step_count = 0
-        self._waits = Waits(self.run.waits, self._stands_still, self._limit_label)
+        self._waits = Waits(self.run.waits, self._open)
         self._told_until = 0
         """The last event that a completed task has seen or made."""
 
@@ -295,13 +292,6 @@ class RunMachine:
             RuntimeError: Asked from another thread while the run was at work.
         """
         return self._waits.open_since()
-
-    def _stands_still(self) -> bool:
-        return not self._open or all(step.kind in _PASSIVE for step in self._open.values())
-
-    def _limit_label(self) -> str:
-        labels = (s.summary for s in self._open.values() if s.kind in _PASSIVE and s.summary)
-        return next(labels, "")
 
     def _occurrence(self, kind: str, id_in_history: str) -> int:
         key = kind, id_in_history

@@ -10,11 +10,14 @@ gets signals first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from tracer.model.words import Wait, WokenBy, WorkflowTask
+from tracer.model.words import Step, StepKind, Wait, WokenBy, WorkflowTask
+
+_PASSIVE: Final = frozenset({StepKind.TIMER})
+"""Open steps that do not keep a run busy: it stands still while only these are open."""
 
 SHORTEST_NS: Final = 100_000_000
 """Start to start; what follows sooner came while the code of the task before it still ran."""
@@ -44,22 +47,17 @@ class _Pause(NamedTuple):
 class Waits:
     """Finds the waits of one run."""
 
-    def __init__(
-        self,
-        found: list[Wait],
-        stands_still: Callable[[], bool],
-        limit_label: Callable[[], str],
-    ) -> None:
+    def __init__(self, found: list[Wait], open_steps: Mapping[int, Step]) -> None:
         """Start with a run that has not done anything.
 
         Args:
             found: Where waits go, in order.
-            stands_still: Whether only timers and messages could move the run.
-            limit_label: The summary of an open timer, empty if none has one.
+            open_steps: The steps that were not answered yet, kept up to date by their owner, which
+                must not be asked for them: two that know each other are garbage in a circle, and
+                hold a whole history until that is looked for.
         """
         self._found = found
-        self._stands_still = stands_still
-        self._limit_label = limit_label
+        self._open_steps = open_steps
         self._count = 0
         self._pause: _Pause | None = None
         self._wait_since = 0
@@ -162,6 +160,15 @@ class Waits:
             self._found.append(wait)
         wait.label = self._limit = self._limit_label()
         return wait
+
+    def _stands_still(self) -> bool:
+        """Whether only timers and messages could move the run."""
+        return all(step.kind in _PASSIVE for step in self._open_steps.values())
+
+    def _limit_label(self) -> str:
+        """The summary of an open timer, empty if none has one."""
+        steps = self._open_steps.values()
+        return next((s.summary for s in steps if s.kind in _PASSIVE and s.summary), "")
 
     def _outranked(self, waker: Waker) -> Wait | None:
         ended = self._ended
