@@ -1,15 +1,17 @@
-"""One-line widgets: the heading of a screen, and the prompt at its foot."""
+"""One-line widgets: the heading of a screen, the prompt and the keys at its foot."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual import events
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.message import Message
+from textual.screen import Screen
 from textual.widgets import Input
 
 from tui.app.lines import LineView
-from tui.pieces import Line, Lines
+from tui.pieces import Line, Lines, Piece, Tone
 
 
 class Heading(LineView, can_focus=False):
@@ -20,6 +22,48 @@ class Heading(LineView, can_focus=False):
     def tell(self, line: Line) -> None:
         """Show another line."""
         self.show(Lines([line]))
+
+
+class KeyBar(Heading):
+    """The keys that work on this screen; a click on one presses it.
+
+    Textual's `Footer` is a widget per key, and those took most of the time of a first paint.
+    """
+
+    DEFAULT_CSS = "KeyBar { dock: bottom; background: $footer-background; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: dict[int, str] = {}
+
+    def on_mount(self) -> None:
+        """Follow what the focus changes."""
+        self.screen.bindings_updated_signal.subscribe(self, self._show_keys)
+
+    def _show_keys(self, screen: Screen[object]) -> None:
+        if not self.is_attached or screen is not self.screen:
+            return
+        shown: dict[str, ActiveBinding] = {}
+        for active in screen.active_bindings.values():
+            if active.binding.show:
+                shown.setdefault(active.binding.action, active)
+        words: list[Piece] = []
+        self._keys = {}
+        at = 0
+        for active in shown.values():
+            key = self.app.get_key_display(active.binding)
+            words.append(Piece(key, Tone.NOTE if active.enabled else Tone.DIM))
+            words.append(Piece(f" {active.binding.description} "))
+            end = at + len(key) + len(words[-1].text)
+            self._keys |= dict.fromkeys(range(at, end), active.binding.key)
+            at = end
+        self.tell(tuple(words))
+
+    def on_click(self, event: events.Click) -> None:
+        """Press the key under the mouse."""
+        key = self._keys.get(event.x)
+        if key is not None:
+            self.app.simulate_key(key)
 
 
 class Prompt(Input):

@@ -13,14 +13,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from replayer.alignment import Comparison, Entry, compare, side_of, totals_of
 from replayer.tape import Tape, TapeError, open_tape
 from tracer.identity import RunKey
 from tui import figures, memory
-from tui.app.bars import Heading
+from tui.app.bars import Heading, KeyBar
 from tui.app.lines import LineList, LineView, TextPane
 from tui.app.payload_screen import PayloadScreen
 from tui.diff.words import heading
@@ -102,7 +101,7 @@ class DiffScreen(Screen[None]):
         yield Summary(id="summary")
         yield LineList(id="rows")
         yield TextPane(id="changes")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Compare."""

@@ -60,6 +60,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id, classes=classes)
         self._source: LineSource = Lines(())
         self._strips: LRUCache[tuple[int, bool, int], Strip] = LRUCache(_CACHED_STRIPS)
+        self._styles: dict[tuple[Tone, bool], Style] = {}
 
     @property
     def source(self) -> LineSource:
@@ -70,13 +71,27 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         """Show other lines."""
         self._source = source
         self._strips.clear()
-        self.virtual_size = Size(0, len(source))
+        self._resize_to(Size(0, len(source)))
         self.refresh()
+
+    def _resize_to(self, size: Size) -> None:
+        needs_bar = size.height > self.container_size.height
+        is_laid_out = self.container_size and not self.styles.is_auto_height
+        if not is_laid_out or needs_bar != self.show_vertical_scrollbar:
+            self.virtual_size = size
+            return
+        # Setting `virtual_size` lays the whole screen out and draws it anew, which takes longer
+        # than all else that a step does. Where the scroll bar stays, no other widget is concerned.
+        self.set_reactive(LineView.virtual_size, size)
+        if needs_bar:
+            self.vertical_scrollbar.window_virtual_size = size.height
+        self.scroll_y = self.validate_scroll_y(self.scroll_y)
 
     def notify_style_update(self) -> None:
         """Forget drawn lines when colours change, as they do with the focus."""
         super().notify_style_update()
         self._strips.clear()
+        self._styles.clear()
 
     def on_resize(self, event: events.Resize) -> None:
         """Forget drawn lines: they were made for another width."""
@@ -91,7 +106,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         """Draw the line that is `y` rows below the top."""
         index = self.scroll_offset.y + y
         if index >= len(self._source):
-            return Strip.blank(self.columns, self.rich_style)
+            return Strip.blank(self.columns, self._style(Tone.PLAIN))
         return self._strip(index, is_cursor=False)
 
     def _strip(self, index: int, *, is_cursor: bool) -> Strip:
@@ -104,16 +119,19 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         return strip
 
     def _drawn(self, line: Line, *, is_cursor: bool) -> Strip:
-        base = self.rich_style
-        if is_cursor:
-            base += self.get_component_rich_style("line--cursor", partial=True)
-        segments = [Segment(each.text, self._style(base, each.tone)) for each in line]
-        return Strip(segments).crop_extend(0, self.columns, base)
+        segments = [Segment(each.text, self._style(each.tone, is_cursor)) for each in line]
+        return Strip(segments).crop_extend(0, self.columns, self._style(Tone.PLAIN, is_cursor))
 
-    def _style(self, base: Style, tone: Tone) -> Style:
-        if tone is Tone.PLAIN:
-            return base
-        return base + self.get_component_rich_style(f"tone--{tone}", partial=True)
+    def _style(self, tone: Tone, is_cursor: bool = False) -> Style:
+        style = self._styles.get((tone, is_cursor))
+        if style is None:
+            style = self.rich_style
+            if is_cursor:
+                style += self.get_component_rich_style("line--cursor", partial=True)
+            if tone is not Tone.PLAIN:
+                style += self.get_component_rich_style(f"tone--{tone}", partial=True)
+            self._styles[tone, is_cursor] = style
+        return style
 
 
 class LineList(LineView):

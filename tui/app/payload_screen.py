@@ -14,10 +14,10 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 from textual.worker import get_current_worker
 
-from tui.app.bars import Heading, Prompt
+from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.choice_screen import ChoiceScreen
 from tui.app.copying import copy
 from tui.app.lines import LineList
@@ -107,7 +107,7 @@ class PayloadScreen(Screen[None]):
         yield Heading(id="heading")
         yield LineList(id="lines")
         yield Prompt(id="prompt")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Decode."""

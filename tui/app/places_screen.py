@@ -11,10 +11,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer
 from textual.worker import get_current_worker
 
-from tui.app.bars import Heading
+from tui.app.bars import Heading, KeyBar
 from tui.app.lines import LineList
 from tui.pieces import Lines, Piece, Tone, piece
 from tui.replay.places import PlaceLine
@@ -50,7 +49,7 @@ class PlacesScreen(Screen[int | None]):
         """Heading, list, keys."""
         yield Heading(id="heading")
         yield LineList(id="places")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin to make the lines."""

@@ -16,13 +16,12 @@ from textual.containers import Container
 from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from replayer.tape import SourceState, TapeError, open_tape
 from tracer.identity import RunKey
 from tui import figures, memory
-from tui.app.bars import Heading, Prompt
+from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.lines import LineList, TextPane
 from tui.app.panes import Pane, Scrubber, TabTitle
 from tui.event_detail import Detail, detail_of
@@ -177,7 +176,7 @@ class ReplayView(Screen[None]):
                     yield Pane(LineList(id="values"), id="values-pane")
                     yield Pane(TextPane(id="payload"), title=TabTitle(), id="payload-pane")
         yield Prompt(id="prompt")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin to read."""

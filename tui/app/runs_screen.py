@@ -16,13 +16,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from replayer.history import Rejected
 from tracer.identity import RunKey
 from tui import filters
-from tui.app.bars import Heading, Prompt
+from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.diff_screen import DiffScreen
 from tui.app.help_screen import TextScreen
 from tui.app.lines import LineList
@@ -98,7 +98,7 @@ class RunsScreen(Screen[None]):
         yield Heading(id="columns")
         yield LineList(id="runs")
         yield Prompt(id="filter")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin to read."""

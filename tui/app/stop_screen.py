@@ -8,10 +8,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from replayer.check import Command, Explanation, Verdict, explanation_text
-from tui.app.bars import Heading
+from tui.app.bars import Heading, KeyBar
 from tui.app.copying import copy
 from tui.app.lines import TextPane
 from tui.pieces import BLANK, Line, Lines, Piece, Tone, cell, folded, piece, wrapped
@@ -38,7 +37,7 @@ class StopScreen(Screen[None]):
         """Heading, report, keys."""
         yield Heading(id="heading")
         yield TextPane(id="report")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Show it."""
