@@ -38,12 +38,13 @@ _NAMES = {
 
 # C0, DEL, C1; invisible and bidirectional formatting; interlinear annotation; lone surrogates; and
 # tag characters, which hide instructions to a model in text that looks empty.
+# Without tab and line feed: a look-ahead that spares them would make the search four times slower.
 _ACTS = (
-    "\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 )
-_LINE = re.compile(f"[{_ACTS}]")
-_BLOCK = re.compile(f"(?![\n\t])[{_ACTS}]")
+_LINE = re.compile(f"[\t\n{_ACTS}]")
+_BLOCK = re.compile(f"[{_ACTS}]")
 
 
 def safe_text(text: str, *, multiline: bool = False) -> str:

@@ -16,6 +16,7 @@ from tui import figures
 from tui.text import safe_text
 
 _TAB = 4
+_PART = 512 * 1024
 _HEX_ROW = 16
 _HEX_ROWS = 16
 
@@ -36,14 +37,15 @@ def payload_text(payload: Payload) -> PayloadText:
     about = [decoded.encoding or "no encoding", figures.size(decoded.size)]
     if decoded.note:
         about.append(decoded.note)
-    return PayloadText(" · ".join(about), _lines(decoded, payload.data))
+    return PayloadText(" · ".join(about), payload_lines(decoded, payload.data))
 
 
-def _lines(decoded: DecodedPayload, data: bytes) -> list[str]:
+def payload_lines(decoded: DecodedPayload, data: bytes) -> list[str]:
+    """The value of a payload that was decoded already; safe, without line breaks."""
     if decoded.json is not None:
-        return _split(_pretty(decoded.json))
+        return safe_lines(_pretty(decoded.json))
     if decoded.text is not None:
-        return _split(decoded.text)
+        return safe_lines(decoded.text)
     return _hexadecimal(data)
 
 
@@ -54,7 +56,18 @@ def _pretty(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-def _split(text: str) -> list[str]:
+def safe_lines(text: str) -> list[str]:
+    """The lines of a text, safe and with tabs expanded."""
+    lines: list[str] = []
+    at = 0
+    # In parts: one search over many megabytes would keep every other thread waiting for it.
+    while (end := text.find("\n", at + _PART)) >= 0:
+        lines += _safe(text[at:end])
+        at = end + 1
+    return lines + _safe(text[at:])
+
+
+def _safe(text: str) -> list[str]:
     return safe_text(text, multiline=True).expandtabs(_TAB).split("\n")
 
 

@@ -236,18 +236,22 @@ def _nanoseconds(moment: datetime) -> int:
 
 def row_of(run: Run) -> RunRow:
     """What a list shows of a run that was read from its history."""
-    end = run.closed_at or run.last_event_at
-    known = run.started_at is not None and end is not None
     return RunRow(
         key=run.key,
         workflow_type=run.workflow_type,
         status=run.status.value,
         started_at=run.started_at,
-        duration_ns=(end or 0) - (run.started_at or 0) if known else None,
+        duration_ns=duration_of(run),
         steps=len(run.steps),
         attempts=sum(step.attempt_count for step in run.steps),
         is_stuck=run.is_stuck,
     )
+
+
+def duration_of(run: Run) -> int | None:
+    """Nanoseconds to the end, or to the last event of an open run; `None` without a start."""
+    end = run.closed_at or run.last_event_at
+    return None if run.started_at is None or end is None else end - run.started_at
 
 
 def container_of(uri: str) -> str:

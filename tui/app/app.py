@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
@@ -19,6 +20,7 @@ from tracer.identity import RunKey
 from tui import memory
 from tui.app.help_screen import TextScreen, help_screen
 from tui.app.palette import Actions
+from tui.app.pauses import short_turns
 from tui.app.replay_screen import ReplayScreen
 from tui.app.runs_screen import RunsScreen
 from tui.app.tour import STOPS, Tour
@@ -47,6 +49,7 @@ class RetrospanApp(App[None]):
     ) -> None:
         super().__init__()
         self._tour = Tour(STOPS) if has_tour else None
+        self._at_end = ExitStack()
         self.animation_level: AnimationLevel = "none"
         self.sitting = Sitting(source)
         """The runs, and what was forked of them."""
@@ -59,14 +62,17 @@ class RetrospanApp(App[None]):
         """What the palette offers beside the actions of the screen."""
         yield SystemCommand("theme", "choose other colours", self.action_change_theme)
 
+    def get_default_screen(self) -> RunsScreen:
+        """The list; it lies below every other screen."""
+        return RunsScreen(self.sitting)
+
     def _keep_theme(self, theme: Theme) -> None:
         memory.remember("app", theme=theme.name)
 
     def on_mount(self) -> None:
-        """Show the list, and on top of it the run that was asked for."""
+        """Show the run that was asked for over the list."""
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self.set_keymap(memory.keymap())
-        self.push_screen(RunsScreen(self.sitting))
         if self._tour is not None:
             self.set_interval(_TOUR_EVERY, self._show_tour)
         if self._open_run is not None:
@@ -76,9 +82,15 @@ class RetrospanApp(App[None]):
         if self._tour is not None:
             self._tour.show(self.screen)
 
+    def on_load(self) -> None:
+        """Have threads leave the interpreter to the event loop more often than they would."""
+        self._at_end.enter_context(short_turns())
+
     def on_unmount(self) -> None:
-        """Let the collector see again what screens froze; DuckDB reports it as leaked otherwise."""
+        """Give back what was set for the whole process."""
+        # What screens froze, DuckDB reports as leaked.
         gc.unfreeze()
+        self._at_end.close()
 
     def action_help(self) -> None:
         """Show the keys that work here."""

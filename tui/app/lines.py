@@ -9,13 +9,15 @@ Lines arrive safe (`tui.text`) and become segments, never markup.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
+from textual.color import Color
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -27,33 +29,41 @@ from tui.pieces import Line, Lines, LineSource, Tone, text_of
 
 _CACHED_STRIPS = 512
 
-_TONES_CSS = """
-    & > .tone--dim { text-style: dim; }
-    & > .tone--strong { text-style: bold; }
-    & > .tone--good { color: $text-success; }
-    & > .tone--bad { color: $text-error; text-style: bold; }
-    & > .tone--warn { color: $text-warning; }
-    & > .tone--note { color: $text-accent; }
-    & > .tone--keyword { color: $text-primary; }
-    & > .tone--literal { color: $text-success; }
-    & > .tone--match { background: $warning; color: $background; }
-    & > .line--cursor { background: $surface-lighten-2; }
-    &:focus > .line--cursor { background: $primary; color: $text; text-style: bold; }
-"""
+_TONE_COLOURS: Final = {
+    Tone.GOOD: "text-success",
+    Tone.BAD: "text-error",
+    Tone.WARN: "text-warning",
+    Tone.NOTE: "text-accent",
+    Tone.KEYWORD: "text-primary",
+    Tone.LITERAL: "text-success",
+    Tone.MATCH: "background",
+}
+"""Tones to variables of the theme."""
+
+
+def tone_style(tone: Tone, theme: Mapping[str, str]) -> Style:
+    """How a theme shows a tone, over what is there already.
+
+    A component class for each tone would say the same; but Textual matches every one of them
+    against the style sheet for every widget, which took half of the time of a first paint.
+    """
+    if tone is Tone.PLAIN:
+        return Style()
+    colour = _TONE_COLOURS.get(tone)
+    return Style(
+        color=None if colour is None else Color.parse(theme[colour]).rich_color,
+        bgcolor=Color.parse(theme["warning"]).rich_color if tone is Tone.MATCH else None,
+        bold=True if tone in (Tone.STRONG, Tone.BAD) else None,
+        dim=True if tone is Tone.DIM else None,
+    )
 
 
 class LineView(ScrollView, can_focus=True, inherit_bindings=False):
     """Draws the lines of a source that are in sight, cropped to its width."""
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"tone--{tone}" for tone in Tone if tone is not Tone.PLAIN),
-        "line--cursor",
-    }
-    DEFAULT_CSS = f"""
-    LineView {{
-        background: $surface; overflow-x: hidden; scrollbar-size-vertical: 1; {_TONES_CSS}
-    }}
+    DEFAULT_CSS = """
+    LineView { background: $surface; overflow-x: hidden; scrollbar-size-vertical: 1; }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -128,8 +138,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
             style = self.rich_style
             if is_cursor:
                 style += self.get_component_rich_style("line--cursor", partial=True)
-            if tone is not Tone.PLAIN:
-                style += self.get_component_rich_style(f"tone--{tone}", partial=True)
+            style += tone_style(tone, self.app.theme_variables)
             self._styles[tone, is_cursor] = style
         return style
 
@@ -146,6 +155,12 @@ class LineList(LineView):
         Binding("pageup,ctrl+u", "page(-1)", "page up", show=False),
         Binding("enter", "choose", "open", show=False),
     ]
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"line--cursor"}
+    DEFAULT_CSS = """
+    LineList > .line--cursor { background: $surface-lighten-2; }
+    LineList:focus > .line--cursor { background: $primary; color: $text; text-style: bold; }
+    """
 
     cursor: reactive[int] = reactive(0, init=False, repaint=False)
     """Index of the current line; 0 in an empty list."""

@@ -21,6 +21,7 @@ from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.choice_screen import ChoiceScreen
 from tui.app.copying import copy
 from tui.app.lines import LineList
+from tui.app.pauses import uncollected
 from tui.pieces import Piece, Tone, piece
 from tui.replay.documents import (
     Document,
@@ -31,7 +32,6 @@ from tui.replay.documents import (
     document_of,
     json_text,
     matches_in,
-    opened_to,
     path_text,
     paths_with,
     rows_of,
@@ -138,25 +138,25 @@ class PayloadScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="decode", exit_on_error=False, description="decode")
     def _decode(self, section: Section, width: int) -> None:
-        document = document_of(section)
-        view = document.views[0]
-        rows = None if view is View.TREE else rows_of(document, view, width - 1)
+        with uncollected():
+            document = document_of(section)
+            view = document.views[0]
+            rows = None if view is View.TREE else rows_of(document, view, width - 1)
         if not get_current_worker().is_cancelled:
             self.post_message(self.Ready(document, view, rows))
 
     @work(thread=True, exclusive=True, group="decode", exit_on_error=False, description="lay out")
     def _make(self, document: Document, view: View | None, width: int) -> None:
         assert view is not None
-        rows = None if view is View.TREE else rows_of(document, view, width - 1)
+        with uncollected():
+            rows = None if view is View.TREE else rows_of(document, view, width - 1)
         if not get_current_worker().is_cancelled:
             self.post_message(self.Ready(document, view, rows))
 
     @on(Ready)
     def _show(self, message: Ready) -> None:
         if self._document is not message.document:
-            self._opened = (
-                opened_to(message.document.value) if message.document.is_json else frozenset()
-            )
+            self._opened = message.document.opened
         self._document, self._view, self._rows = message.document, message.view, message.rows
         self._found, self._match = Found(self._found.needle), -1
         self._draw(0)
@@ -328,7 +328,7 @@ class PayloadScreen(Screen[None]):
         if self._document is None:
             return
         command = shlex.split(os.environ.get("PAGER") or "less")
-        text = "\n".join(self._document.text).encode() or self._document.raw
+        text = "\n".join(self._document.text()).encode() or self._document.raw
         try:
             with self.app.suspend():
                 subprocess.run(command, input=text, check=False)

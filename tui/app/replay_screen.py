@@ -226,7 +226,7 @@ class ReplayScreen(ReplayActions):
             self.app.call_from_thread(self._take_stops, stops)
 
     def _take_stops(self, stops: Stops) -> None:
-        self.stops = stops
+        self.stops, self._marks = stops, None
         self.tell_scrubber()
 
     @property

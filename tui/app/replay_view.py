@@ -7,7 +7,6 @@ waits: not for a file, a warehouse, a tape or a payload.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 
 from textual import on, work
@@ -24,21 +23,22 @@ from tui import figures, memory
 from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.lines import LineList, TextPane
 from tui.app.panes import Pane, Scrubber, TabTitle
+from tui.app.pauses import uncollected
 from tui.event_detail import Detail, detail_of
 from tui.event_words import STATUS_GLYPHS, event_line
-from tui.pieces import Line, Lines, LineSource, Piece, Tone, folded, piece
+from tui.pieces import Line, Lines, Piece, Tone, folded, piece
 from tui.replay.book import Book, book_of
 from tui.replay.code import CodeView
 from tui.replay.focus import Focus, Trail
 from tui.replay.moves import Moves
 from tui.replay.payloads import Section, Tab, section_lines, sections_of
 from tui.replay.scene import Scene, Scenes
-from tui.replay.scrubber import scrubber_line
+from tui.replay.scrubber import Marks
 from tui.replay.sitting import Sitting
 from tui.replay.stops import BreakKind, Breakpoint, Stops
 from tui.replay.timeline import Columns, TurnTimeline, short_count
 from tui.replay.values import ValueView, value_rows
-from tui.sources import row_of
+from tui.sources import duration_of
 from tui.walk import Walk
 
 _TABS = tuple(Tab)
@@ -163,6 +163,9 @@ class ReplayView(Screen[None]):
         self._folded: frozenset[int] = frozenset()
         self._columns = Columns.COST
         self._remark = ""
+        self._marks: Marks | None = None
+        """Of the scrubber; made anew for another width, book, or other breakpoints."""
+        self._has_line_marks = False
 
     def compose(self) -> ComposeResult:
         """Heading, scrubber, panes, prompt, keys."""
@@ -200,19 +203,17 @@ class ReplayView(Screen[None]):
 
     @work(thread=True, exclusive=True, group="read", exit_on_error=False, description="read")
     def _read(self) -> None:
-        try:
-            history = self.source.load(self.key)
-            book = book_of(history, self.source.knowledge(self.key), self.branch)
-        except Exception as error:  # noqa: BLE001 - an unreadable run must not end the app
-            self.post_message(self.Unreadable(str(error) or type(error).__name__))
-            return
-        # A full garbage collection over 50,000 events stops every key press for 100 ms or more;
-        # none of them is part of a cycle, so reference counts free them all the same.
-        gc.freeze()
-        if get_current_worker().is_cancelled:
-            return
-        self.post_message(self.Loaded(book))
-        taped = with_known_tape(book)
+        with uncollected():
+            try:
+                history = self.source.load(self.key)
+                book = book_of(history, self.source.knowledge(self.key), self.branch)
+            except Exception as error:  # noqa: BLE001 - an unreadable run must not end the app
+                self.post_message(self.Unreadable(str(error) or type(error).__name__))
+                return
+            if get_current_worker().is_cancelled:
+                return
+            self.post_message(self.Loaded(book))
+            taped = with_known_tape(book)
         if taped is not None:
             self.post_message(self.Loaded(taped))
 
@@ -223,13 +224,15 @@ class ReplayView(Screen[None]):
 
     @work(thread=True, exclusive=True, group="read", exit_on_error=False, description="read on")
     def _read_on(self, known: Book) -> None:
-        try:
-            history = self.source.load(self.key)
-        except Exception as error:  # noqa: BLE001 - the server may come back
-            self.post_message(self.Remark(f"not followed for now: {error}"))
-            return
-        if len(history.events) > len(known.walk.events) and not get_current_worker().is_cancelled:
-            self.post_message(self.Loaded(book_of(history)))
+        with uncollected():
+            try:
+                history = self.source.load(self.key)
+            except Exception as error:  # noqa: BLE001 - the server may come back
+                self.post_message(self.Remark(f"not followed for now: {error}"))
+                return
+            is_longer = len(history.events) > len(known.walk.events)
+            if is_longer and not get_current_worker().is_cancelled:
+                self.post_message(self.Loaded(book_of(history)))
 
     @on(Unreadable)
     def tell_unreadable(self, message: Unreadable) -> None:
@@ -249,7 +252,7 @@ class ReplayView(Screen[None]):
         if not book.walk.events:
             self.tell_unreadable(self.Unreadable("the history has no events"))
             return
-        old = self.book
+        old, self._marks = self.book, None
         self.book, self.moves, self.scenes = book, Moves(book), Scenes(book)
         if old is None:
             known = memory.recall("watches").get(book.walk.run.workflow_type, ())
@@ -399,20 +402,21 @@ class ReplayView(Screen[None]):
         if self.trail is None or self.book is None:
             return
         here, width = self.trail.here, self.query_one(Scrubber).columns
-        if self.book.tape is not None and here.line is not None:
-            tape = self.book.tape
-            failures = (
-                tape.line_of(self.book.walk.events[at].event_id) for at in self.book.failures
-            )
-            shown = [line for line in failures if line is not None]
-            line = scrubber_line(len(tape.tape), here.line, shown, self.stops.lines, width)
-        else:
-            count = len(self.book.walk.events)
-            line = scrubber_line(
-                count, here.position, self.book.failures, self.stops.positions, width
-            )
-        source: LineSource = Lines([line])
-        self.query_one(Scrubber).show(source)
+        is_on_tape = self.book.tape is not None and here.line is not None
+        marks = self._marks
+        if marks is None or marks.width != width or self._has_line_marks != is_on_tape:
+            marks = self._marks = self._marks_of(self.book, width, is_on_tape=is_on_tape)
+            self._has_line_marks = is_on_tape
+        place = here.position if here.line is None else here.line
+        self.query_one(Scrubber).show(Lines([marks.line(place)]))
+
+    def _marks_of(self, book: Book, width: int, *, is_on_tape: bool) -> Marks:
+        tape = book.tape
+        if tape is None or not is_on_tape:
+            return Marks.of(len(book.walk.events), width, book.failures, self.stops.positions)
+        lines = (tape.line_of(book.walk.events[at].event_id) for at in book.failures)
+        failures = (line for line in lines if line is not None)
+        return Marks.of(len(tape.tape), width, failures, self.stops.lines)
 
     def tell_heading(self) -> None:
         """Say which run it is, and where in it the reader is."""
@@ -478,14 +482,13 @@ def source_title(scene: Scene) -> Line:
 def heading_of(book: Book, focus: Focus) -> Line:
     """Which run, how it stands, what it took, and where in it the reader is."""
     walk, run = book.walk, book.walk.run
-    row = row_of(run)
     glyph, tone = STATUS_GLYPHS.get(run.status, ("·", Tone.PLAIN))
     event = walk.events[focus.position]
     words = [
         piece(f" {run.workflow_type} ", Tone.STRONG),
         Piece(f"{glyph} {run.status} ", tone),
         Piece("✗ STUCK " if run.is_stuck else "", Tone.BAD),
-        Piece(f"{figures.duration(row.duration_ns)}  "),
+        Piece(f"{figures.duration(duration_of(run))}  "),
         Piece(f"event {event.event_id}/{len(walk.events)}", Tone.NOTE),
         Piece(f" +{figures.duration(walk.offset_ns(focus.position))}  ", Tone.DIM),
     ]

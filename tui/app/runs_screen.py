@@ -6,7 +6,6 @@ reader already moves, so the cursor stays on its run and not on its line.
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Sequence
 from typing import ClassVar
@@ -26,6 +25,7 @@ from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.diff_screen import DiffScreen
 from tui.app.help_screen import TextScreen
 from tui.app.lines import LineList
+from tui.app.pauses import uncollected
 from tui.app.replay_screen import ReplayScreen
 from tui.app.run_table import RunTable, headings
 from tui.pieces import Line, Lines, Piece, Tone, piece
@@ -125,25 +125,24 @@ class RunsScreen(Screen[None]):
         rows: list[RunRow] = []
         rejected: list[Rejected] = []
         sent_at, interval = time.monotonic(), _FIRST_BATCH_SECONDS
+        ended = self.Ended()
         try:
-            for found in self._source.rows():
-                if worker.is_cancelled:
-                    return
-                if isinstance(found, Rejected):
-                    rejected.append(found)
-                else:
-                    rows.append(found)
-                if time.monotonic() - sent_at >= interval:
-                    self.post_message(self.Found(rows, rejected))
-                    rows, rejected, sent_at = [], [], time.monotonic()
-                    interval *= _LATER_BATCHES
+            with uncollected():
+                for found in self._source.rows():
+                    if worker.is_cancelled:
+                        return
+                    if isinstance(found, Rejected):
+                        rejected.append(found)
+                    else:
+                        rows.append(found)
+                    if time.monotonic() - sent_at >= interval:
+                        self.post_message(self.Found(rows, rejected))
+                        rows, rejected, sent_at = [], [], time.monotonic()
+                        interval *= _LATER_BATCHES
         except Exception as error:  # noqa: BLE001 - a source that fails must not end the app
-            self.post_message(self.Found(rows, rejected))
-            self.post_message(self.Ended(str(error) or type(error).__name__))
-            return
-        gc.freeze()  # As for the events of a run: rows are many, live long, and form no cycles.
+            ended = self.Ended(str(error) or type(error).__name__)
         self.post_message(self.Found(rows, rejected))
-        self.post_message(self.Ended())
+        self.post_message(ended)
 
     @on(Found)
     def _take_in(self, message: Found) -> None:

@@ -6,21 +6,22 @@ is cut into rows once; drawing looks only at the rows in sight.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 
-from replayer.history import decode
+from replayer.history import DecodedPayload, decode
 from tui import figures
 from tui.event_detail import failure_lines
-from tui.payload_text import payload_text
+from tui.payload_text import payload_lines, safe_lines
 from tui.pieces import Line, Piece, Tone, folded, marked, piece, text_of
 from tui.replay.chat import message_lines, messages_of
 from tui.replay.payloads import Section
-from tui.text import fold, safe_text
+from tui.text import fold
 
 _MOST_CHILDREN: Final = 5_000
 """Children of one node that are listed."""
@@ -46,11 +47,17 @@ class Document:
     value: Any
     """The decoded JSON; `None` for what is none."""
     is_json: bool
-    text: Sequence[str]
-    """Indented, safe, a line each; empty until the text view was asked for."""
     raw: bytes
     views: tuple[View, ...]
+    decoded: DecodedPayload | None = None
+    """`None` for a failure."""
     failure: Sequence[Line] = ()
+    opened: frozenset[Path] = frozenset()
+    """The nodes of the tree that are open at first."""
+
+    def text(self) -> Sequence[str]:
+        """Indented, safe, a line each. Takes half a second for 10 MB: made where it is shown."""
+        return () if self.decoded is None else payload_lines(self.decoded, self.raw)
 
 
 def document_of(section: Section) -> Document:
@@ -58,7 +65,8 @@ def document_of(section: Section) -> Document:
     if section.failure is not None:
         lines = list(failure_lines(section.failure))
         raw = "\n".join(map(text_of, lines)).encode()
-        return Document(section.title, "recorded", None, False, (), raw, (View.TEXT,), lines)
+        only = (View.TEXT,)
+        return Document(section.title, "recorded", None, False, raw, only, failure=lines)
     assert section.payload is not None
     payload = section.payload
     decoded = decode(payload)
@@ -70,8 +78,16 @@ def document_of(section: Section) -> Document:
     views.append(View.RAW)
     about = f"recorded · {decoded.encoding or 'no encoding'} · {figures.size(decoded.size)}"
     about += f" · {decoded.note}" if decoded.note else ""
-    text = payload_text(payload).lines
-    return Document(section.title, about, decoded.json, is_tree, text, payload.data, tuple(views))
+    return Document(
+        section.title,
+        about,
+        decoded.json,
+        is_tree,
+        payload.data,
+        tuple(views),
+        decoded,
+        opened=opened_to(decoded.json) if is_tree else frozenset(),
+    )
 
 
 class Rows:
@@ -109,12 +125,8 @@ def rows_of(document: Document, view: View, width: int) -> Rows:
     if view is View.CHAT:
         return Rows(list(message_lines(messages_of(document.value), width)))
     if view is View.RAW:
-        return Rows(list(_cut(_raw_lines(document.raw), width)))
-    return Rows(list(_cut(document.text, width)))
-
-
-def _raw_lines(raw: bytes) -> list[str]:
-    return safe_text(raw.decode(errors="replace"), multiline=True).expandtabs(4).split("\n")
+        return Rows(list(_cut(safe_lines(document.raw.decode(errors="replace")), width)))
+    return Rows(list(_cut(document.text(), width)))
 
 
 def _cut(lines: Sequence[str], width: int) -> Iterator[str]:
@@ -229,19 +241,20 @@ def opened_to(value: Any, levels: int = 2, most: int = 400) -> frozenset[Path]:
     opened: set[Path] = set()
     layer: list[tuple[Path, Any]] = [((), value)]
     for _ in range(levels):
-        following: list[tuple[Path, Any]] = []
-        for path, each in layer:
-            opened.add(path)
-            items = each.items() if isinstance(each, dict) else enumerate(each)
-            following += [
-                ((*path, key), child)
-                for key, child in items
-                if isinstance(child, dict | list) and child
-            ]
-        if len(following) > most:
+        opened.update(path for path, _ in layer)
+        # One more than may be opened tells that there are too many.
+        layer = list(islice(_inner(layer), most + 1))
+        if len(layer) > most:
             break
-        layer = following
     return frozenset(opened)
+
+
+def _inner(layer: Iterable[tuple[Path, Any]]) -> Iterator[tuple[Path, Any]]:
+    for path, each in layer:
+        items = each.items() if isinstance(each, dict) else enumerate(each)
+        for key, child in items:
+            if isinstance(child, dict | list) and child:
+                yield (*path, key), child
 
 
 def paths_with(value: Any, needle: str) -> Iterator[Path]:

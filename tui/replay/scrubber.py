@@ -7,35 +7,46 @@ its colour; the one that matters most wins a cell.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import groupby
 
 from tui.pieces import Line, Piece, Tone
 
 
-def scrubber_line(
-    count: int, here: int, failures: Iterable[int], stops: Iterable[int], width: int
-) -> Line:
-    """The line.
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The cells with marks: there may be thousands of failures, and a step moves none of them."""
 
-    Args:
-        count: How many places there are.
-        here: The place of the reader.
-        failures: Places of failures.
-        stops: Places of breakpoints.
-        width: Cells.
-    """
-    cells: list[tuple[str, Tone]] = [("━", Tone.DIM)] * width
-    current = cell_of(here, count, width)
-    for index in range(current):
-        cells[index] = "━", Tone.NOTE
-    for place in stops:
-        cells[cell_of(place, count, width)] = "◆", Tone.WARN
-    for place in failures:
-        cells[cell_of(place, count, width)] = "✗", Tone.BAD
-    if width:
+    count: int
+    """How many places there are."""
+    width: int
+    """Cells."""
+    failures: frozenset[int]
+    stops: frozenset[int]
+
+    @classmethod
+    def of(cls, count: int, width: int, failures: Iterable[int], stops: Iterable[int]) -> Marks:
+        """The marks of some places."""
+        return cls(
+            count,
+            width,
+            frozenset(cell_of(place, count, width) for place in failures),
+            frozenset(cell_of(place, count, width) for place in stops),
+        )
+
+    def line(self, here: int) -> Line:
+        """The line, with the reader at a place."""
+        if not self.width:
+            return ()
+        current = cell_of(here, self.count, self.width)
+        cells = [("━", Tone.NOTE if cell < current else Tone.DIM) for cell in range(self.width)]
+        for cell in self.stops:
+            cells[cell] = "◆", Tone.WARN
+        for cell in self.failures:
+            cells[cell] = "✗", Tone.BAD
         cells[current] = "●", Tone.STRONG
-    groups = groupby(cells, key=lambda cell: cell[1])
-    return tuple(Piece("".join(text for text, _ in group), tone) for tone, group in groups)
+        groups = groupby(cells, key=lambda cell: cell[1])
+        return tuple(Piece("".join(text for text, _ in group), tone) for tone, group in groups)
 
 
 def cell_of(place: int, count: int, width: int) -> int:
