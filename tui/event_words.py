@@ -5,9 +5,11 @@ A glyph and a word say how it went, so that nothing depends on colour.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tracer.model import Outcome, Step
 from tui import figures
-from tui.pieces import Line, Piece, Tone, figure, piece
+from tui.pieces import Line, Piece, Tone, figure, piece, text_of
 from tui.walk import Event, Walk, attributes_of, type_of
 
 # Longest first: the first prefix that fits names the category, the rest of the type is the verb.
@@ -90,7 +92,26 @@ def _glyph(name: str) -> tuple[str, Tone]:
     return ("▷", Tone.PLAIN) if name.endswith(_OPENINGS) else ("·", Tone.PLAIN)
 
 
+def searched_texts(walk: Walk) -> Iterator[str]:
+    """What happened with each event, for a search: as its line says it, without id and time."""
+    known: dict[tuple[str, str, Outcome | None], str] = {}
+    for position, event in enumerate(walk.events):
+        name, step = type_of(event), walk.steps.get(position)
+        if step is None and not name.startswith("WORKFLOW_TASK_"):
+            yield text_of(_happened(event, name, None))
+            continue
+        # Thousands of events say the same but for how they ended.
+        key = (name, "", None) if step is None else (name, step.name, step.outcome)
+        if key not in known:
+            known[key] = text_of(_named(event, name, step))
+        yield known[key] + text_of(_remark(event, step))
+
+
 def _happened(event: Event, name: str, step: Step | None) -> Line:
+    return (*_named(event, name, step), *_remark(event, step))
+
+
+def _named(event: Event, name: str, step: Step | None) -> Line:
     category, verb = _category(name)
     if category == "task":
         failed = name.endswith(("FAILED", "TIMED_OUT"))
@@ -101,7 +122,7 @@ def _happened(event: Event, name: str, step: Step | None) -> Line:
     words = [Piece(f"{category} ", Tone.DIM)] if category else []
     if subject:
         words.append(piece(f"{subject} ", Tone.STRONG))
-    return (*words, Piece(verb), *_remark(event, step))
+    return (*words, Piece(verb))
 
 
 def _category(name: str) -> tuple[str, str]:

@@ -9,9 +9,11 @@ being typed: an unfinished comparison filters nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+from tui.haystack import Haystack
 from tui.sources import RunRow
 
 type Test = Callable[[RunRow], bool]
@@ -44,20 +46,44 @@ class Filter:
     """As typed."""
     tests: tuple[Test, ...]
     """All must hold."""
+    words: tuple[str, ...] = ()
+    """All must occur."""
 
-    def matches(self, row: RunRow) -> bool:
-        """Whether the row is shown."""
-        return all(test(row) for test in self.tests)
+
+class RunIndex:
+    """Rows in the order of a list, to be filtered again with each key that is typed."""
+
+    def __init__(self, rows: Sequence[RunRow]) -> None:
+        self.rows = sorted(rows, key=lambda row: row.started_at or 0, reverse=True)
+
+    @cached_property
+    def _texts(self) -> Haystack:
+        return Haystack(map(_everything, self.rows))
+
+    def matching(self, wanted: Filter) -> Sequence[RunRow]:
+        """The rows that are shown, the newest first."""
+        rows: Sequence[RunRow] = self.rows
+        if wanted.words:
+            found = (set(self._texts.having(word)) for word in wanted.words)
+            rows = [rows[index] for index in sorted(set.intersection(*found))]
+        if not wanted.tests:
+            return rows
+        return [row for row in rows if all(test(row) for test in wanted.tests)]
 
 
 def parse(text: str) -> Filter:
     """Read a filter; every text is one."""
-    return Filter(text, tuple(filter(None, map(_test, text.split()))))
+    read = [_read(word) for word in text.split()]
+    tests = tuple(each for each in read if callable(each))
+    return Filter(text, tests, tuple(each for each in read if isinstance(each, str) and each))
 
 
-def _test(word: str) -> Test | None:
+def _read(word: str) -> Test | str | None:
+    """A test, a word that must occur, or nothing as yet."""
     if word.startswith("!"):
-        inner = _test(word[1:])
+        inner = _read(word[1:])
+        if isinstance(inner, str):
+            return _without(inner) if inner else None
         return None if inner is None else lambda row: not inner(row)
     comparison = _COMPARISON.fullmatch(word)
     if comparison is not None and comparison[1] in FIGURES:
@@ -65,7 +91,7 @@ def _test(word: str) -> Test | None:
     name, colon, wanted = word.partition(":")
     if colon and name in FIELDS:
         return _contains(FIELDS[name], wanted)
-    return _anywhere(word) if word else None
+    return word
 
 
 def _contains(field: Callable[[RunRow], str], wanted: str) -> Test:
@@ -73,13 +99,12 @@ def _contains(field: Callable[[RunRow], str], wanted: str) -> Test:
     return lambda row: lowered in field(row).lower()
 
 
-def _anywhere(wanted: str) -> Test:
-    lowered = wanted.lower()
-    return lambda row: lowered in _everything(row)
+def _without(unwanted: str) -> Test:
+    lowered = unwanted.lower()
+    return lambda row: lowered not in _everything(row)
 
 
 def _everything(row: RunRow) -> str:
-    # One text and one search: with 100,000 runs a search in each field takes too long to type by.
     key = row.key
     parts = (FIELDS["status"](row), row.workflow_type, key.workflow_id, key.run_id, key.namespace)
     return "\n".join(parts).lower()

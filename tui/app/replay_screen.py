@@ -21,8 +21,9 @@ from tui.app.panes import Scrubber, TabTitle
 from tui.app.payload_screen import PayloadScreen
 from tui.app.replay_actions import NEEDS_TAPE, ReplayActions
 from tui.app.replay_keys import KEYS
-from tui.event_words import event_line
-from tui.pieces import Line, Piece, Tone, piece, text_of
+from tui.event_words import searched_texts
+from tui.haystack import Haystack
+from tui.pieces import Line, Piece, Tone, piece
 from tui.replay.commands import CommandError, parse_command, position_at
 from tui.replay.focus import Focus
 from tui.replay.moves import Moves
@@ -30,6 +31,7 @@ from tui.replay.payloads import Tab
 from tui.replay.scrubber import place_of
 from tui.replay.stops import BreakKind, Breakpoint, Stops, parse_breakpoint, stops_of
 from tui.replay.timeline import TurnTimeline, shown_name
+from tui.walk import Walk
 
 _PANES = ("timeline", "source", "values", "payload")
 _TABS = tuple(Tab)
@@ -42,6 +44,8 @@ class ReplayScreen(ReplayActions):
     BINDINGS: ClassVar[list[BindingType]] = [each.binding() for each in KEYS]
 
     _needle = ""
+    _searched: tuple[Walk, Haystack] | None = None
+    """What the first search of a run was made for; the next ones take no time."""
 
     # -- moving --------------------------------------------------------------------------------
 
@@ -330,7 +334,7 @@ class ReplayScreen(ReplayActions):
 
     def _find(self, text: str) -> None:
         if text:
-            self._needle = text.lower()
+            self._needle = text
             self._search(self._needle, 1)
 
     def action_find_again(self, direction: int) -> None:
@@ -343,14 +347,16 @@ class ReplayScreen(ReplayActions):
         book, trail = self.book, self.trail
         if book is None or trail is None:
             return
-        here = trail.here.position
-        after, before = range(here + 1, len(book.walk.events)), range(here - 1, -1, -1)
-        for position in after if direction > 0 else before:
-            if get_current_worker().is_cancelled:
-                return
-            if needle in text_of(event_line(book.walk, position)).lower():
-                self.app.call_from_thread(self.jump, self._moves().at_event(position))
-                return
+        walk, here = book.walk, trail.here.position
+        if self._searched is None or self._searched[0] is not walk:
+            self._searched = walk, Haystack(searched_texts(walk))
+        texts = self._searched[1]
+        found = texts.after(here, needle) if direction > 0 else texts.before(here, needle)
+        if get_current_worker().is_cancelled:
+            return
+        if found is not None:
+            self.app.call_from_thread(self.jump, self._moves().at_event(found))
+            return
         said = f"nothing {_side(direction)} this event has {needle!r}"
         self.app.call_from_thread(self.remark, said)
 

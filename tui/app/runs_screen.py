@@ -35,7 +35,6 @@ from tui.sources import RunRow
 _FIRST_BATCH_SECONDS = 0.1
 _LATER_BATCHES = 1.5
 """How much longer each batch takes than the one before: all rows are sorted for each."""
-_CHUNK = 2_000
 _MARK_FIRST = " mark a run with space, go to another, and press D"
 
 
@@ -71,8 +70,12 @@ class RunsScreen(Screen[None]):
     class Filtered(Message):
         """All rows were sorted and filtered."""
 
-        def __init__(self, rows: Sequence[RunRow], cursor: int) -> None:
+        def __init__(
+            self, index: filters.RunIndex, version: int, rows: Sequence[RunRow], cursor: int
+        ) -> None:
             super().__init__()
+            self.index = index
+            self.version = version
             self.rows = rows
             self.cursor = cursor
 
@@ -81,6 +84,9 @@ class RunsScreen(Screen[None]):
         self._source = sitting
         self._marked: tuple[RunKey, ...] = ()
         self._rows: list[RunRow] = []
+        self._version = self._indexed = 0
+        """Of the rows as they are, and as they were when the index was made."""
+        self._index = filters.RunIndex(())
         self._shown: Sequence[RunRow] = ()
         self._rejected: list[Rejected] = []
         self._filter = filters.parse("")
@@ -115,6 +121,7 @@ class RunsScreen(Screen[None]):
         """Read the source again from its beginning."""
         self._rows.clear()
         self._rejected.clear()
+        self._version += 1
         self._is_reading, self._error = True, ""
         self._read()
         self._refilter()
@@ -148,6 +155,7 @@ class RunsScreen(Screen[None]):
     def _take_in(self, message: Found) -> None:
         self._rows.extend(message.rows)
         self._rejected.extend(message.rejected)
+        self._version += 1
         self._refilter()
 
     @on(Ended)
@@ -160,28 +168,31 @@ class RunsScreen(Screen[None]):
     def _refilter(self) -> None:
         # A cursor that was not moved stays at the top while runs arrive; else it keeps its run.
         current = self._current() if self.query_one(LineList).cursor else None
-        self._arrange(tuple(self._rows), self._filter, current)
+        known = self._index if self._indexed == self._version else None
+        rows = tuple(self._rows) if known is None else ()
+        self._arrange(known, rows, self._version, self._filter, current)
 
     # Without a description Textual makes one on the event loop, with the `repr` of every row.
     @work(thread=True, exclusive=True, group="arrange", exit_on_error=False, description="arrange")
     def _arrange(
-        self, rows: Sequence[RunRow], wanted: filters.Filter, current: RunKey | None
+        self,
+        known: filters.RunIndex | None,
+        rows: Sequence[RunRow],
+        version: int,
+        wanted: filters.Filter,
+        current: RunKey | None,
     ) -> None:
         """Sort and filter; with 100,000 runs that takes longer than a key press may."""
-        worker = get_current_worker()
-        kept: list[RunRow] = []
-        for start in range(0, len(rows), _CHUNK):
-            # The next key press has other wishes: two threads at it would both be slow.
-            if worker.is_cancelled:
-                return
-            kept.extend(row for row in rows[start : start + _CHUNK] if wanted.matches(row))
-        kept.sort(key=_started, reverse=True)
+        with uncollected():
+            index = known or filters.RunIndex(rows)
+            kept = index.matching(wanted)
         cursor = 0 if current is None else _index_of(current, kept)
-        if not worker.is_cancelled:
-            self.post_message(self.Filtered(kept, cursor))
+        if not get_current_worker().is_cancelled:
+            self.post_message(self.Filtered(index, version, kept, cursor))
 
     @on(Filtered)
     def _show(self, message: Filtered) -> None:
+        self._index, self._indexed = message.index, message.version
         self._shown = message.rows
         table = RunTable(self._shown, frozenset(self._marked))
         self.query_one(LineList).show(table, message.cursor)
@@ -282,10 +293,6 @@ class RunsScreen(Screen[None]):
         if self._rows:
             return f"No run matches the filter; it hides {len(self._rows):,}. Esc clears it."
         return "There are no runs here. `retrospan import SRC` reads histories into a warehouse."
-
-
-def _started(row: RunRow) -> int:
-    return row.started_at or 0
 
 
 def _index_of(key: RunKey, rows: Sequence[RunRow]) -> int:

@@ -70,12 +70,12 @@ def _runs(warehouse: Path, text: str) -> set[RunKey]:
 
     if not text.startswith("/"):
         return runs_where(warehouse, text)
-    from tui.filters import parse
+    from tui.filters import RunIndex, parse
     from tui.sources import RunRow, WarehouseRuns
 
-    wanted = parse(text[1:])
-    rows = WarehouseRuns(warehouse).rows()
-    return {row.key for row in rows if isinstance(row, RunRow) and wanted.matches(row)}
+    found = WarehouseRuns(warehouse).rows()
+    rows = [row for row in found if isinstance(row, RunRow)]
+    return {row.key for row in RunIndex(rows).matching(parse(text[1:]))}
 
 
 def _document(trait: Trait, found: Populations) -> Row:
