@@ -35,10 +35,6 @@ class RetrospanApp(App[None]):
 
     TITLE = "Retrospan"
     COMMANDS = {Actions}  # noqa: RUF012 - Textual declares it without ClassVar
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar
-        (0, "-narrow"),
-        (100, "-wide"),
-    ]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("ctrl+q", "quit", "quit", show=False),

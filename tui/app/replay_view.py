@@ -43,6 +43,8 @@ from tui.walk import Walk
 
 _TABS = tuple(Tab)
 _MOST_WATCHES = 20
+_WIDE_FROM = 100
+"""Columns from which panes stand side by side."""
 _FOLLOWED_EVERY = 2.0
 """Seconds between two questions about an open run of a server."""
 
@@ -81,6 +83,10 @@ class EventTimeline:
 class ReplayView(Screen[None]):
     """One run: timeline, source, values, payload."""
 
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar
+        (0, "-narrow"),
+        (_WIDE_FROM, "-wide"),
+    ]
     DEFAULT_CSS = """
     ReplayView #panes { layout: horizontal; height: 1fr; }
     ReplayView #timeline-pane { width: 9fr; height: 1fr; }
@@ -141,7 +147,7 @@ class ReplayView(Screen[None]):
             self.text = text
 
     def __init__(self, sitting: Sitting, key: RunKey) -> None:
-        super().__init__()
+        super().__init__(classes="-tapeless")
         self.source = sitting
         self.key = key
         self.branch = key.run_id if sitting.recorded_of(key) is not None else ""
@@ -169,6 +175,8 @@ class ReplayView(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Heading, scrubber, panes, prompt, keys."""
+        # Textual would set the class after a first layout, and lay everything out again.
+        self.add_class("-wide" if self.app.size.width >= _WIDE_FROM else "-narrow")
         yield Heading(id="heading")
         yield Scrubber(id="scrubber")
         with Container(id="panes"):
@@ -183,11 +191,11 @@ class ReplayView(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin to read."""
-        self.add_class("-tapeless")
         words = (piece(f" {self.key}", Tone.STRONG), Piece("  reading…", Tone.NOTE))
         self.query_one("#heading", Heading).tell(words)
         self.query_one("#timeline").focus()
-        self._read()
+        # Reading at once would take the interpreter from what the reader waits for first.
+        self.call_after_refresh(self._read)
         if self.source.is_live:
             self.set_interval(_FOLLOWED_EVERY, self._ask_again)
 
@@ -389,7 +397,8 @@ class ReplayView(Screen[None]):
             self.timeline = EventTimeline(walk, positions)
         cursor = 0 if self.trail is None else self.timeline.line_of(self.trail.here.position)
         self.lines("timeline").show(self.timeline, cursor)
-        self.tell_timeline_title()
+        # Whether a scroll bar takes a column is known when the rows were laid out.
+        self.call_after_refresh(self.tell_timeline_title)
 
     def tell_timeline_title(self) -> None:
         """Fit the titles of the timeline's columns."""

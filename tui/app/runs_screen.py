@@ -109,7 +109,8 @@ class RunsScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin to read."""
         self.query_one(LineList).focus()
-        self.action_reload()
+        self._tell()
+        self.call_after_refresh(self.action_reload)
 
     def on_resize(self) -> None:
         """Fit the column titles."""
