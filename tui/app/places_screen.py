@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
+from tui import figures
 from tui.app.bars import Heading, KeyBar
 from tui.app.lines import LineList
 from tui.pieces import Lines, Piece, Tone, piece
@@ -44,6 +45,7 @@ class PlacesScreen(Screen[int | None]):
         self._title = title
         self._make_lines = make
         self._lines: list[PlaceLine] = []
+        self._count = 0
 
     def compose(self) -> ComposeResult:
         """Heading, list, keys."""
@@ -67,20 +69,19 @@ class PlacesScreen(Screen[int | None]):
             self.post_message(self.More(lines, is_last=len(lines) < size))
             if len(lines) < size:
                 return
-            size = _BATCH
+            size = max(_BATCH, 2 * size)  # Each batch is a message to handle and a list to draw.
 
     @on(More)
     def _take(self, message: More) -> None:
         self._lines.extend(message.lines)
-        places = self.query_one(LineList)
-        places.show(Lines([each.line for each in self._lines]))
+        self._count += sum(each.position is not None for each in message.lines)
+        self.query_one(LineList).show(Lines([each.line for each in self._lines]))
         self._tell("" if message.is_last else "…")
 
     def _tell(self, more: str) -> None:
-        count = sum(each.position is not None for each in self._lines)
         words = (
             piece(f" {self._title}  ", Tone.STRONG),
-            Piece(f"{count:,} {'place' if count == 1 else 'places'} {more}", Tone.NOTE),
+            Piece(f"{figures.counted(self._count, 'place')} {more}", Tone.NOTE),
         )
         self.query_one(Heading).tell(words)
 
