@@ -1,6 +1,6 @@
 """Everything about one event, as lines to read: facts, the step it belongs to, payloads, failures.
 
-Making it may decode megabytes and belongs off the event loop; `is_small` says when it does not.
+Making it may decode megabytes and belongs off the event loop.
 Lines are folded to a width here, once, so that a pane can show any of them without measuring.
 """
 
@@ -22,7 +22,6 @@ from tui.pieces import BLANK, Line, Piece, Tone, folded, piece
 from tui.text import fold, safe_text
 from tui.walk import Walk, type_of
 
-_SMALL_BYTES = 64 * 1024
 _MIN_WIDTH = 8
 _INDENT = "  "
 _KEY = re.compile(r'(\s*)("(?:[^"\\]|\\.)*"): (.*)', re.DOTALL)
@@ -52,11 +51,6 @@ class Detail:
         """The line at `index`."""
         line = self._lines[index]
         return _coloured(line.text) if isinstance(line, Code) else line
-
-
-def is_small(walk: Walk, position: int) -> bool:
-    """Whether the detail of this event takes no more than a few milliseconds to make."""
-    return bool(walk.events[position].ByteSize() <= _SMALL_BYTES)
 
 
 def detail_of(walk: Walk, position: int, width: int) -> Detail:

@@ -265,40 +265,51 @@ def container_of(uri: str) -> str:
     return uri
 
 
-class DecodedRuns:
-    """The runs of another source, with their payloads decoded by a codec."""
+class SourceAround:
+    """Another source, as it is: what is built around one changes what it must."""
 
-    def __init__(self, source: RunSource, codec: Codec) -> None:
+    def __init__(self, source: RunSource) -> None:
         self._source = source
-        self._codec = codec
 
     @property
     def is_live(self) -> bool:
-        """Whether the source's open runs go on."""
+        """Whether open runs of the source go on while they are looked at."""
         return bool(getattr(self._source, "is_live", False))
 
     @property
     def name(self) -> str:
-        """The name of the source."""
+        """The source's."""
         return self._source.name
 
     @property
     def note(self) -> str:
-        """The note of the source."""
+        """The source's."""
         return self._source.note
 
     def rows(self) -> Iterator[RunRow | Rejected]:
-        """The rows of the source: they show no payload."""
+        """The source's."""
         return self._source.rows()
 
     def load(self, key: RunKey) -> RunHistory:
-        """Load and decode, off the event loop of the app."""
-        history = self._source.load(key)
-        try:
-            return asyncio.run(decoded_history(history, self._codec))
-        except CodecError as error:
-            raise HistoryError(history.origin.uri, str(error)) from error
+        """A history of the source."""
+        return self._source.load(key)
 
     def knowledge(self, key: RunKey) -> Knowledge:
         """What the source knows."""
         return self._source.knowledge(key)
+
+
+class DecodedRuns(SourceAround):
+    """The runs of another source, with their payloads decoded by a codec; rows show none."""
+
+    def __init__(self, source: RunSource, codec: Codec) -> None:
+        super().__init__(source)
+        self._codec = codec
+
+    def load(self, key: RunKey) -> RunHistory:
+        """Load and decode, off the event loop of the app."""
+        history = super().load(key)
+        try:
+            return asyncio.run(decoded_history(history, self._codec))
+        except CodecError as error:
+            raise HistoryError(history.origin.uri, str(error)) from error

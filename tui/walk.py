@@ -7,7 +7,6 @@ may have gaps and are only for people.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -36,8 +35,6 @@ class Walk:
     history: RunHistory
     steps: Mapping[int, Step]
     """The step that the event at a position belongs to."""
-    stops: tuple[int, ...]
-    """Positions at which steps begin, ascending."""
     loud: tuple[int, ...]
     """Positions of all events but the coming and going of workflow tasks, ascending."""
 
@@ -50,32 +47,20 @@ class Walk:
         """Nanoseconds from the first event; negative where a clock went back."""
         return time_of(self.events[position]) - time_of(self.events[0])
 
-    def next_stop(self, position: int) -> int:
-        """Where the next step begins; `position` itself after the last."""
-        index = bisect_right(self.stops, position)
-        return self.stops[index] if index < len(self.stops) else position
-
-    def previous_stop(self, position: int) -> int:
-        """Where a step before this position begins; `position` itself before the first."""
-        index = bisect_left(self.stops, position)
-        return self.stops[index - 1] if index else position
-
 
 def walk_of(history: RunHistory) -> Walk:
     """Prepare a run. Takes a few microseconds per event: not for the event loop."""
     run = run_from_events(history.key, history.events)
     opened = {s.scheduled_event_id: s for s in run.steps if s.scheduled_event_id is not None}
     steps: dict[int, Step] = {}
-    stops, loud = [], []
+    loud: list[int] = []
     for position, event in enumerate(history.events):
         step = opened.get(event.event_id) or _referenced(event, opened)
         if step is not None:
             steps[position] = step
-            if step.scheduled_event_id == event.event_id:
-                stops.append(position)
         if type_of(event) not in _QUIET:
             loud.append(position)
-    return Walk(run, history, steps, tuple(stops), tuple(loud))
+    return Walk(run, history, steps, tuple(loud))
 
 
 def type_of(event: Event) -> str:

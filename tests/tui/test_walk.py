@@ -3,8 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from replayer.history import RunHistory, read_bytes, read_histories
@@ -68,21 +66,6 @@ def test_a_timeline_says_what_happened() -> None:
     ]
 
 
-def test_steps_are_walked_forward_and_back() -> None:
-    of = walk(review_history())
-    forward, position = [], 0
-    while (following := of.next_stop(position)) != position:
-        position = following
-        forward.append(of.events[position].event_id)
-    back = []
-    while (before := of.previous_stop(position)) != position:
-        position = before
-        back.append(of.events[position].event_id)
-
-    assert forward == [5, 15, 20]
-    assert back == [15, 5]
-
-
 def test_a_detail_has_step_attempts_payload_and_facts() -> None:
     of = walk(review_history())
 
@@ -140,16 +123,6 @@ def test_hostile_text_is_still_there_to_be_seen(hostile_file: Path) -> None:
 
     assert "[/INST] [red]gone[/red]" in first
     assert safe_text(HOSTILE) in first
-
-
-@given(st.data())
-def test_every_stop_is_a_step_and_every_position_reaches_one(data: st.DataObject) -> None:
-    of = walk(review_history())
-    position = data.draw(st.integers(0, len(of.events) - 1))
-
-    assert of.next_stop(position) == position or of.next_stop(position) in of.stops
-    assert of.previous_stop(position) == position or of.previous_stop(position) in of.stops
-    assert of.previous_stop(position) <= position <= of.next_stop(position)
 
 
 @pytest.mark.skipif(not CORPUS.exists(), reason="the corpus is not part of the project")

@@ -14,32 +14,17 @@ from replayer.history import Rejected, RunHistory
 from tracer.identity import RunKey
 from tracer.model import run_from_events
 from tui.resolve import matching
-from tui.sources import RunRow, RunSource, nothing_known, row_of
+from tui.sources import RunRow, RunSource, SourceAround, nothing_known, row_of
 
 
-class Sitting:
+class Sitting(SourceAround):
     """A `RunSource` that knows what was seen and what was forked."""
 
     def __init__(self, source: RunSource) -> None:
-        self._source = source
+        super().__init__(source)
         self._forks: dict[RunKey, tuple[RunHistory, RunKey]] = {}
         self._seen: dict[RunKey, RunRow] = {}
         self._lock = threading.Lock()
-
-    @property
-    def name(self) -> str:
-        """The source's."""
-        return self._source.name
-
-    @property
-    def note(self) -> str:
-        """The source's."""
-        return self._source.note
-
-    @property
-    def is_live(self) -> bool:
-        """Whether open runs of the source go on while they are looked at."""
-        return bool(getattr(self._source, "is_live", False))
 
     @property
     def seen(self) -> list[RunRow]:
@@ -51,7 +36,7 @@ class Sitting:
         """Forks, then what the source has."""
         for history, _ in list(self._forks.values()):
             yield self._noted(row_of(run_from_events(history.key, history.events)))
-        for found in self._source.rows():
+        for found in super().rows():
             yield found if isinstance(found, Rejected) else self._noted(found)
 
     def _noted(self, row: RunRow) -> RunRow:
@@ -62,11 +47,11 @@ class Sitting:
     def load(self, key: RunKey) -> RunHistory:
         """The history of a fork, or of a run of the source."""
         fork = self._forks.get(key)
-        return fork[0] if fork is not None else self._source.load(key)
+        return fork[0] if fork is not None else super().load(key)
 
     def knowledge(self, key: RunKey) -> Knowledge:
         """Nothing of a fork; of a run what the source knows."""
-        return nothing_known() if key in self._forks else self._source.knowledge(key)
+        return nothing_known() if key in self._forks else super().knowledge(key)
 
     def add_fork(self, history: RunHistory, recorded: RunKey) -> None:
         """Keep a fork, and of which run it is."""
