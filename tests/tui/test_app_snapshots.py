@@ -42,7 +42,7 @@ async def test_a_screen_looks_as_it_did(tmp_path: Path, name: str, size: tuple[i
         await settled(pilot)
         for key in SCREENS[name]:
             await pilot.press(key)
-        await settled(pilot)
+            await settled(pilot)
         shown = screen_text(app).rstrip() + "\n"
     path = _FOLDER / f"{name}-{size[0]}x{size[1]}.txt"
     if os.environ.get("RETROSPAN_SNAPSHOTS") == "write":

@@ -67,13 +67,19 @@ class KeyBar(Heading):
 
 
 class Prompt(Input):
-    """A line to type into; `enter` keeps what was typed, `escape` drops it."""
+    """A line to type into; `enter` keeps what was typed, `escape` drops it.
+
+    It covers the bar of keys, and is composed after it: a row of its own would lay the screen out
+    and draw it anew, twice per search.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "drop", "drop what was typed", show=False),
     ]
     DEFAULT_CSS = """
-    Prompt { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
+    Prompt {
+        display: none; dock: bottom; height: 1; border: none; padding: 0 1; background: $panel;
+    }
     Prompt:focus { border: none; }
     Prompt.-open { display: block; }
     """

@@ -106,8 +106,8 @@ class PayloadScreen(Screen[None]):
         """Heading, lines, prompt, keys."""
         yield Heading(id="heading")
         yield LineList(id="lines")
-        yield Prompt(id="prompt")
         yield KeyBar()
+        yield Prompt(id="prompt")
 
     def on_mount(self) -> None:
         """Decode."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from heapq import nsmallest
 
 from tui.app.run_table import RunTable
 from tui.pieces import Line
@@ -20,7 +21,8 @@ def candidates(rows: Iterable[RunRow], like: RunRow) -> list[RunRow]:
         apart = abs((row.started_at or 0) - (like.started_at or 0))
         return is_other, row.status != "COMPLETED", apart
 
-    return sorted((row for row in rows if row.key != like.key), key=rank)[:_MOST_LISTED]
+    others = (row for row in rows if row.key != like.key)
+    return nsmallest(_MOST_LISTED, others, key=rank)
 
 
 def candidate_lines(rows: Sequence[RunRow]) -> list[Line]:

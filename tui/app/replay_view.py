@@ -186,14 +186,17 @@ class ReplayView(Screen[None]):
                 with Container(id="below"):
                     yield Pane(LineList(id="values"), id="values-pane")
                     yield Pane(TextPane(id="payload"), title=TabTitle(), id="payload-pane")
-        yield Prompt(id="prompt")
         yield KeyBar()
+        yield Prompt(id="prompt")
 
     def on_mount(self) -> None:
         """Begin to read."""
         words = (piece(f" {self.key}", Tone.STRONG), Piece("  reading…", Tone.NOTE))
         self.query_one("#heading", Heading).tell(words)
-        self.query_one("#timeline").focus()
+        timeline = self.lines("timeline")
+        timeline.focus()
+        # The titles stand above columns of figures, which a scroll bar moves.
+        self.watch(timeline, "show_vertical_scrollbar", self.tell_timeline_title, init=False)
         # Reading at once would take the interpreter from what the reader waits for first.
         self.call_after_refresh(self._read)
         if self.source.is_live:
@@ -397,8 +400,7 @@ class ReplayView(Screen[None]):
             self.timeline = EventTimeline(walk, positions)
         cursor = 0 if self.trail is None else self.timeline.line_of(self.trail.here.position)
         self.lines("timeline").show(self.timeline, cursor)
-        # Whether a scroll bar takes a column is known when the rows were laid out.
-        self.call_after_refresh(self.tell_timeline_title)
+        self.tell_timeline_title()
 
     def tell_timeline_title(self) -> None:
         """Fit the titles of the timeline's columns."""

@@ -103,8 +103,8 @@ class RunsScreen(Screen[None]):
         yield Heading(id="heading")
         yield Heading(id="columns")
         yield LineList(id="runs")
-        yield Prompt(id="filter")
         yield KeyBar()
+        yield Prompt(id="filter")
 
     def on_mount(self) -> None:
         """Begin to read."""
