@@ -6,15 +6,16 @@ that it cannot promise a key that does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 
 from tui.app.lines import TextPane
-from tui.pieces import Line, Lines, Piece, Tone, cell, folded, piece
+from tui.app.overlay import Overlay
+from tui.pieces import Line, Piece, Tone, cell, folded, piece
 
 _SYMBOLS = {
     "question_mark": "?",
@@ -34,39 +35,25 @@ _SYMBOLS = {
     "pageup": "PgUp",
 }
 _KEYS_WIDTH = 16
-_MAX_WIDTH = 76
 
 
-class TextScreen(ModalScreen[None]):
+class TextScreen(Overlay[None]):
     """Lines to read, over the screen that they are about."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "app.pop_screen", "close", show=False),
     ]
-    DEFAULT_CSS = """
-    TextScreen { align: center middle; }
-    TextScreen TextPane { border: round $primary; padding: 0 1; }
-    """
-
-    def __init__(self, title: str, lines: Sequence[Line]) -> None:
-        super().__init__()
-        self._title = title
-        self._lines = lines
+    MAX_WIDTH = 76
 
     def compose(self) -> ComposeResult:
         """One pane."""
         yield TextPane(id="text")
 
     def on_mount(self) -> None:
-        """Fit the pane to its text, and the text to the pane."""
-        pane = self.query_one(TextPane)
-        width = min(_MAX_WIDTH, self.app.size.width - 2)
-        lines = [part for line in self._lines for part in folded(line, width - 5)]
-        pane.border_title = self._title
-        pane.styles.width = width
-        pane.styles.height = min(len(lines) + 2, self.app.size.height - 2)
-        pane.show(Lines(lines))
-        pane.focus()
+        """Fold the text to its box."""
+        width = self.box_width - 5
+        lines = [part for line in self._lines for part in folded(line, width)]
+        self.fill(self.query_one(TextPane), lines)
 
 
 def help_screen(screen: Screen[Any]) -> TextScreen:
