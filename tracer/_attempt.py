@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Final
 
 import temporalio.activity
@@ -15,6 +16,13 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 
+from tracer._attributes import (
+    TEXTS,
+    Value,
+    contents,
+    failure_attributes,
+    previous_attributes,
+)
 from tracer._emitter import Emitter
 from tracer._previous import Previous
 from tracer.context import SpanRef, caller_of
@@ -22,19 +30,24 @@ from tracer.identity import derived_trace_id, span_id
 from tracer.model.words import Failure, Outcome
 from tracer.names import HEADER, PLAIN, STEP_HEADER, SpanKind
 from tracer.names import Attribute as A
-from tracer.spans import (
-    SpanRecord,
-    Value,
-    attempt_span_id,
-    contents,
-    failure_attributes,
-    previous_attributes,
-)
+from tracer.spans import SpanRecord, attempt_span_id
 
 _OUTCOMES: Final = {"canceled": Outcome.CANCELED, "timeout": Outcome.TIMED_OUT}
 _IDENTITY: Final = f"{os.getpid()}@{socket.gethostname()}"
 """What the SDK calls a worker that has no name."""
-_ATTEMPT: Final = SpanKind.ATTEMPT.value
+_INFO_FACTS: Final = {
+    A.WORKFLOW_ID: "workflow_id",
+    A.RUN_ID: "workflow_run_id",
+    A.WORKFLOW_TYPE: "workflow_type",
+    A.ACTIVITY_ID: "activity_id",
+    A.ACTIVITY_TYPE: "activity_type",
+    A.ACTIVITY_ATTEMPT: "attempt",
+    A.IS_LOCAL: "is_local",
+    A.TASK_QUEUE: "task_queue",
+}
+"""By the names of fields of `activity.Info`."""
+_INFO_KEYS: Final = tuple(PLAIN[key] for key in _INFO_FACTS)
+_INFO_VALUES: Final = attrgetter(*_INFO_FACTS.values())
 _COMPLETES_ELSEWHERE: Final[type[BaseException]] = getattr(
     temporalio.activity, "_CompleteAsyncError", GeneratorExit
 )
@@ -96,31 +109,28 @@ class Attempt:
         scheduled = info.current_attempt_scheduled_time
         namespace = info.workflow_namespace or getattr(info, "namespace", None) or ""
         tenant = settings.tenant.of_attempt(namespace, headers) if settings.tenant else ""
-        values: dict[A, Value] = {
-            A.SPAN_KIND: _ATTEMPT,
-            A.WORKFLOW_ID: info.workflow_id or "",
-            A.RUN_ID: info.workflow_run_id or "",
-            A.NAMESPACE: namespace,
-            A.WORKFLOW_TYPE: info.workflow_type or "",
-            A.ACTIVITY_ID: info.activity_id,
-            A.ACTIVITY_TYPE: info.activity_type,
-            A.ACTIVITY_ATTEMPT: info.attempt,
-            A.IS_LOCAL: info.is_local,
-            A.TASK_QUEUE: info.task_queue,
-            A.IDENTITY: self._emitter.workers.identity_at(info.task_queue) or _identity(),
-            A.SCHEDULED_AT: scheduled.isoformat(),
-            A.QUEUE_SECONDS: max((info.started_time - scheduled).total_seconds(), 0.0),
-        }
+        known = zip(_INFO_KEYS, _INFO_VALUES(info), strict=True)
+        # An activity that no workflow asked for has no run.
+        values: dict[str, Value] = {key: "" if v is None else v for key, v in known}
+        values[PLAIN[A.SPAN_KIND]] = TEXTS[SpanKind.ATTEMPT]
+        values[PLAIN[A.NAMESPACE]] = namespace
+        values[PLAIN[A.IDENTITY]] = (
+            self._emitter.workers.identity_at(info.task_queue) or _identity()
+        )
+        values[PLAIN[A.SCHEDULED_AT]] = scheduled.isoformat()
+        queued = (info.started_time - scheduled).total_seconds()
+        values[PLAIN[A.QUEUE_SECONDS]] = max(queued, 0.0)
         if tenant:
-            values[A.TENANT] = tenant
+            values[PLAIN[A.TENANT]] = tenant
         if self._is_shown:
             values.update(self._contents(args=args))
-        return {PLAIN[key]: value for key, value in values.items()}
+        return values
 
-    def _contents(self, args: Sequence[Any] = (), result: Sequence[Any] = ()) -> dict[A, Value]:
+    def _contents(self, args: Sequence[Any] = (), result: Sequence[Any] = ()) -> dict[str, Value]:
         convert = temporalio.activity.payload_converter().to_payloads
-        policy = self._emitter.settings.content
-        return contents(policy, self._info.workflow_type or "", convert(args), convert(result))
+        policy, workflow_type = self._emitter.settings.content, self._info.workflow_type or ""
+        shown = contents(policy, workflow_type, convert(args), convert(result))
+        return {PLAIN[key]: value for key, value in shown.items()}
 
     def _look_back(self) -> None:
         memory = self._emitter.memory
@@ -146,13 +156,12 @@ class Attempt:
         """Note how it ended."""
         record, goes_on = self._record, isinstance(error, _COMPLETES_ELSEWHERE)
         failure = None if goes_on else _failure(error)
-        values: dict[A, Value] = {}
+        attributes: dict[str, Value] = {}
         if not goes_on:
-            values[A.OUTCOME] = _outcome(failure).value
-            values[A.IS_LAST_ATTEMPT] = _is_last(self._info, failure)
+            attributes[PLAIN[A.OUTCOME]] = TEXTS[_outcome(failure)]
+            attributes[PLAIN[A.IS_LAST_ATTEMPT]] = _is_last(self._info, failure)
         if error is None and result is not None and self._is_shown:
-            values.update(self._contents(result=[result]))
-        attributes = {PLAIN[key]: value for key, value in values.items()}
+            attributes.update(self._contents(result=[result]))
         if failure is not None:
             attributes.update(failure_attributes(failure))
             self._emitter.memory.remember(self._info, Previous(failure, time.time()))

@@ -15,13 +15,13 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace.status import Status, StatusCode
 
+from tracer._attributes import Value, failure_attributes
 from tracer._emitter import Emitter
 from tracer._otel import otel_kind, parent_context
 from tracer.context import parse_traceparent
 from tracer.model.words import Failure, Outcome
 from tracer.names import NEXUS_STEP_HEADER, SpanKind
 from tracer.names import Attribute as A
-from tracer.spans import Value, failure_attributes
 
 
 class NexusInbound(temporalio.worker.NexusOperationInboundInterceptor):

@@ -26,14 +26,9 @@ from tracer._tenant import TenantOfRun
 from tracer.context import caller_of
 from tracer.identity import RunKey
 from tracer.limits import Limit, Use
-from tracer.model.activations import (
-    ASKING,
-    ActivationReader,
-    Changes,
-    is_about_the_run,
-    names_of_jobs,
-)
+from tracer.model.activations import ActivationReader, is_about_the_run, names_of_jobs
 from tracer.model.cancellation import trace_state
+from tracer.model.changes import Asked, Changes
 from tracer.model.words import StepKind
 from tracer.names import LINK_HEADER, SpanKind
 from tracer.names import Attribute as A
@@ -45,8 +40,8 @@ if TYPE_CHECKING:
 
 _EVICTION: Final = ("remove_from_cache",)
 """The jobs of an activation that takes the run out of the cache: there are no others."""
-_WITH_HEADERS: Final = ASKING - {"start_timer", "request_cancel_external_workflow_execution"}
-"""Commands of steps, but for those that reach nobody who could read a header."""
+_WITHOUT_HEADERS: Final = frozenset({StepKind.TIMER, StepKind.CANCEL_EXTERNAL})
+"""Steps that reach nobody who could read a header."""
 
 
 class TracingRunner(WorkflowRunner):
@@ -137,7 +132,7 @@ class TracingInstance:
             changes = self._reader.commands(completion)
             self._tenant.commanded(completion)
             self._spans_of_run().tenant = self._tenant.name
-            self._send_context(completion)
+            self._send_context(changes)
             # What replays has been told before: by this worker, or by the one that had the run.
             crossed = self._crossed()
             if not act.is_replaying and not self._is_given_up:
@@ -320,19 +315,16 @@ class TracingInstance:
             return []
         return self._spans_of_run().branches(*self._branching.to_tell(watched))
 
-    def _send_context(self, completion: Any) -> None:
+    def _send_context(self, changes: Changes) -> None:
         """Put trace context into the headers of what the workflow asks for.
 
         Headers are no part of what Temporal compares on replay.
         """
-        if not completion.HasField("successful"):
-            return
-        for command in completion.successful.commands:
-            name = command.WhichOneof("variant") or ""
-            if name == "continue_as_new_workflow_execution":
-                self._send_to_next_run(getattr(command, name).headers)
-            elif name in _WITH_HEADERS:
-                self._send_to_step(name, getattr(command, name))
+        for asked in changes.asked:
+            if asked.step.kind not in _WITHOUT_HEADERS:
+                self._send_to_step(asked)
+        if changes.continued_by is not None:
+            self._send_to_next_run(changes.continued_by.headers)
 
     def _send_to_next_run(self, headers: Any) -> None:
         spans = self._spans_of_run()
@@ -344,16 +336,13 @@ class TracingInstance:
         if self._tenant.is_sent:
             put_tenant(headers, self._tenant.name)
 
-    def _send_to_step(self, name: str, attributes: Any) -> None:
-        step = self._reader.step_of(name, attributes)
-        if step is None:
-            return
+    def _send_to_step(self, asked: Asked) -> None:
+        step, command, effect = asked
         ref = self._spans_of_run().step_ref(step)
-        effect = self._reader.cancel_effect_of(name, attributes)
         state = trace_state(effect) if effect else ""
         if step.kind is StepKind.NEXUS_OPERATION:
-            put_nexus_context(attributes.nexus_header, ref, state)
+            put_nexus_context(command.nexus_header, ref, state)
             return
-        put_context(attributes.headers, ref, state)
+        put_context(command.headers, ref, state)
         if self._tenant.is_sent:
-            put_tenant(attributes.headers, self._tenant.name)
+            put_tenant(command.headers, self._tenant.name)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from tracer._attributes import Value, contents, failure_attributes, previous_attributes
 from tracer.context import caller_of
 from tracer.model.words import (
     Attempt,
@@ -26,15 +27,7 @@ from tracer.model.words import (
 from tracer.names import Attribute as A
 from tracer.names import SpanKind
 from tracer.settings import DEFAULT_SETTINGS, SpanSettings
-from tracer.spans import (
-    RunSpans,
-    SpanRecord,
-    Value,
-    attempt_span_id,
-    contents,
-    failure_attributes,
-    previous_attributes,
-)
+from tracer.spans import RunSpans, SpanRecord, attempt_span_id
 
 _WITH_ATTEMPTS: Final = frozenset({StepKind.ACTIVITY, StepKind.LOCAL_ACTIVITY})
 _UNANSWERED: Final = frozenset({"START_TO_CLOSE", "HEARTBEAT"})

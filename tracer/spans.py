@@ -6,16 +6,16 @@ touches OpenTelemetry: a `SpanRecord` is data.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tracer._attributes import TEXTS, branch_values, contents, failure_attributes, step_attributes
+from tracer._attributes import Value as Value
 from tracer.branches.points import Branch, BranchKind
 from tracer.context import SpanRef, caller_of, predecessor_of, trace_id_of
 from tracer.identity import span_id
 from tracer.limits import Limit, Limits, Use
-from tracer.model.failures import fingerprint
 from tracer.model.words import (
     Failure,
     Outcome,
@@ -33,16 +33,7 @@ from tracer.model.words import (
 )
 from tracer.names import PLAIN, SpanKind
 from tracer.names import Attribute as A
-from tracer.redaction.content import ContentPolicy, content_of
 from tracer.settings import DEFAULT_SETTINGS, SpanSettings
-
-type Value = str | int | float | bool | tuple[str, ...]
-
-UNANSWERED: Final = "unanswered"
-"""The outcome of a step that was open when its run ended."""
-
-_TEXTS: Final = {word: word.value for kind in (SpanKind, StepKind, Outcome) for word in kind}
-"""Values as plain text, as in `PLAIN`."""
 
 _ERRORS = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
 _FAILED_RUNS = frozenset({RunStatus.FAILED, RunStatus.TIMED_OUT})
@@ -102,6 +93,8 @@ class RunSpans:
         self.trace_id = trace_id_of(run.key.run_id, run.headers)
         self.root = SpanRef(self.trace_id, span_id(run.key.run_id, SpanKind.RUN, ""))
         """The run's anchor: parent of everything that the run did."""
+        self._step_refs: dict[int, SpanRef] = {}
+        """Of steps that were asked for and not told yet, by `Step.seq`."""
         self._of_run: dict[str, Value] = {
             A.WORKFLOW_ID.value: run.key.workflow_id,
             A.RUN_ID.value: run.key.run_id,
@@ -176,39 +169,28 @@ class RunSpans:
 
     def step_ref(self, step: Step) -> SpanRef:
         """The span of a step, known as soon as the step is: attempts and children nest under it."""
-        kind = STEP_SPANS[step.kind]
-        number = span_id(self._run.key.run_id, kind, step.id, step.occurrence)
-        return SpanRef(self.trace_id, number, self.sampled)
+        ref = self._step_refs.get(step.seq)
+        if ref is None:
+            kind = TEXTS[STEP_SPANS[step.kind]]
+            number = span_id(self._run.key.run_id, kind, step.id, step.occurrence)
+            ref = self._step_refs[step.seq] = SpanRef(self.trace_id, number, self.sampled)
+        return ref
 
     def step(self, step: Step) -> SpanRecord:
         """The span of a step that was answered, or that was open when the run ended."""
         kind = STEP_SPANS[step.kind]
         closed_at = self._run.closed_at if step.is_open else step.closed_at
         result = step.result if step.outcome is Outcome.COMPLETED else ()
-        more: dict[A, Value] = {
-            A.STEP_KIND: _TEXTS[step.kind],
-            A.STEP_NAME: step.name,
-            A.STEP_ID: step.id,
-            A.STEP_OCCURRENCE: step.occurrence,
-            A.OUTCOME: _TEXTS[step.outcome] if step.outcome else UNANSWERED,
-            A.TASK_QUEUE: step.task_queue,
-            A.SUMMARY: step.summary,
-            A.RETRY_STATE: step.retry_state,
-            A.INPUT_BYTES: step.input_bytes,
-            A.RESULT_BYTES: step.result_bytes,
-        }
-        if step.input or result:
-            more.update(self._contents(step.input, result))
-        _add_step_id(more, step)
-        attributes = self._attributes(more)
+        shown = self._contents(step.input, result) if step.input or result else {}
+        attributes = self._attributes(shown, step_attributes(step))
         self._add_payload_limit(attributes, max(step.input_bytes, step.result_bytes))
-        if step.retry_policy and step.retry_policy.maximum_attempts:
-            attributes[A.MAXIMUM_ATTEMPTS] = step.retry_policy.maximum_attempts
+        ref = self.step_ref(step)
+        del self._step_refs[step.seq]
         return self._record(
             kind,
             step.id,
             step.occurrence,
-            _TEXTS[kind] if kind is SpanKind.TIMER else f"{kind} {step.name}",
+            TEXTS[kind] if kind is SpanKind.TIMER else f"{TEXTS[kind]} {step.name}",
             step.scheduled_at,
             closed_at or step.scheduled_at,
             attributes,
@@ -216,6 +198,7 @@ class RunSpans:
             # A cancellation is what the workflow asked for; its details differ with who tells it.
             failure=None if step.outcome is Outcome.CANCELED else step.failure,
             links=self._causes(step),
+            number=ref.span_id,
         )
 
     def _causes(self, step: Step) -> tuple[SpanRef, ...]:
@@ -376,7 +359,7 @@ class RunSpans:
                 A.DECISION_NAME if is_named else A.BRANCH_CONDITION: point.condition,
                 A.BRANCH_OCCURRENCE: branch.occurrence,
                 A.BRANCH_BECAUSE: branch.because,
-                A.DECISION_WHY if is_named else A.BRANCH_VALUES: _values(branch, is_named),
+                A.DECISION_WHY if is_named else A.BRANCH_VALUES: branch_values(branch, is_named),
             }
         )
         attributes[A.BRANCH_OUTCOME.value] = branch.outcome
@@ -433,8 +416,10 @@ class RunSpans:
     def _contents(self, input: Sequence[Payload], result: Sequence[Payload]) -> dict[A, Value]:
         return contents(self._content, self._run.workflow_type, input, result)
 
-    def _attributes(self, more: dict[A, Value]) -> dict[str, Value]:
-        attributes = dict(self._of_run)
+    def _attributes(
+        self, more: Mapping[A, Value], known: Mapping[str, Value] | None = None
+    ) -> dict[str, Value]:
+        attributes = {**self._of_run, **known} if known else dict(self._of_run)
         if self.tenant:
             attributes[PLAIN[A.TENANT]] = self.tenant
         for key, value in more.items():
@@ -455,14 +440,15 @@ class RunSpans:
         is_error: bool = False,
         failure: Failure | None = None,
         parent: SpanRef | None = None,
-        links: Sequence[SpanRef] = (),
+        links: tuple[SpanRef, ...] = (),
+        number: int | None = None,
     ) -> SpanRecord:
-        attributes[PLAIN[A.SPAN_KIND]] = _TEXTS[kind]
+        attributes[PLAIN[A.SPAN_KIND]] = text = TEXTS[kind]
         if failure is not None:
             attributes.update(failure_attributes(failure))
         return SpanRecord(
             trace_id=self.trace_id,
-            span_id=span_id(self._run.key.run_id, kind, id_in_history, occurrence),
+            span_id=number or span_id(self._run.key.run_id, text, id_in_history, occurrence),
             parent=parent if kind is SpanKind.RUN else self.root,
             kind=kind,
             name=name,
@@ -472,7 +458,7 @@ class RunSpans:
             is_error=is_error and not (failure and failure.root.benign),
             status_message=failure.root.message if failure and is_error else "",
             attributes=attributes,
-            links=tuple(links),
+            links=links,
             sampled=self.sampled,
         )
 
@@ -555,64 +541,4 @@ def attempt_span_id(run_id: str, parent_span_id: int, activity_id: str, number: 
     The parent counts because a workflow may use an activity id again; the activity id counts
     because a foreign tracer may be the parent of several activities.
     """
-    return span_id(run_id, SpanKind.ATTEMPT, f"{parent_span_id:016x}:{activity_id}", number)
-
-
-def contents(
-    policy: ContentPolicy,
-    workflow_type: str,
-    input: Sequence[Payload] = (),
-    result: Sequence[Payload] = (),
-) -> dict[A, Value]:
-    """What went in and came out, if the type was opted in."""
-    if not policy.allows(workflow_type):
-        return {}
-    given = {A.INPUT_CONTENT: input, A.RESULT_CONTENT: result}
-    return {key: content_of(payloads, policy.limit) for key, payloads in given.items() if payloads}
-
-
-def failure_attributes(failure: Failure | None) -> dict[str, Value]:
-    """How a failure shows on a span: the root cause's type and message, and its fingerprint."""
-    if failure is None:
-        return {}
-    root = failure.root
-    return {
-        A.ERROR_TYPE.value: root.type or root.kind,
-        A.FAILURE_MESSAGE.value: root.message,
-        A.FAILURE_FINGERPRINT.value: fingerprint(failure),
-    }
-
-
-def previous_attributes(failure: Failure | None) -> dict[str, Value]:
-    """How the failure of the attempt before shows on an attempt."""
-    if failure is None:
-        return {}
-    root = failure.root
-    return {
-        A.PREVIOUS_FAILURE_TYPE.value: root.type or root.kind,
-        A.PREVIOUS_FAILURE_MESSAGE.value: root.message,
-        A.PREVIOUS_FAILURE_FINGERPRINT.value: fingerprint(failure),
-    }
-
-
-def _values(branch: Branch, is_json: bool) -> str:
-    """The values of a branch as a JSON object; empty if it has none."""
-    members = (
-        f"{json.dumps(name)}: {text if is_json else json.dumps(text)}"
-        for name, text in branch.values
-    )
-    return f"{{{', '.join(members)}}}" if branch.values else ""
-
-
-def _add_step_id(attributes: dict[A, Value], step: Step) -> None:
-    match step.kind:
-        case StepKind.ACTIVITY | StepKind.LOCAL_ACTIVITY:
-            attributes[A.ACTIVITY_ID] = step.id
-            attributes[A.ACTIVITY_TYPE] = step.name
-            attributes[A.IS_LOCAL] = step.kind is StepKind.LOCAL_ACTIVITY
-        case StepKind.CHILD_WORKFLOW:
-            attributes[A.CHILD_WORKFLOW_ID] = step.id
-        case StepKind.TIMER:
-            attributes[A.TIMER_ID] = step.id
-        case _:
-            pass
+    return span_id(run_id, TEXTS[SpanKind.ATTEMPT], f"{parent_span_id:016x}:{activity_id}", number)

@@ -110,7 +110,7 @@ SETTINGS = SpanSettings(
 PLACES: dict[str, tuple[Any, str]] = {
     "reading jobs": (ActivationReader, "jobs"),
     "reading commands": (ActivationReader, "commands"),
-    "finding steps": (ActivationReader, "step_of"),
+    "finding steps": (RunSpans, "step_ref"),
     "looking for the tenant": (TenantOfRun, "started"),
     "looking for its change": (TenantOfRun, "commanded"),
     "making an instance": (_runner, "TracingInstance"),

@@ -38,7 +38,7 @@ from tracer.identity import RunKey
 from tracer.model import run_from_events
 from tracer.model.activations import ActivationReader
 from tracer.names import Attribute, SpanKind
-from tracer.spans import SpanRecord, spans_of
+from tracer.spans import RunSpans, SpanRecord, spans_of
 
 pytestmark = pytest.mark.slow
 
@@ -264,14 +264,17 @@ async def test_a_replay_emits_nothing(temporal_address: str, telescope: Telescop
     assert len(telescope.spans()) == before
 
 
-@pytest.mark.parametrize("place", ["jobs", "commands", "step_of"])
+@pytest.mark.parametrize(
+    ("owner", "place"),
+    [(ActivationReader, "jobs"), (ActivationReader, "commands"), (RunSpans, "step_ref")],
+)
 async def test_a_broken_tracer_changes_no_result(
-    temporal_address: str, monkeypatch: pytest.MonkeyPatch, place: str
+    temporal_address: str, monkeypatch: pytest.MonkeyPatch, owner: type, place: str
 ) -> None:
     def broken(*_: Any) -> Any:
         raise RuntimeError("the tracer is broken")
 
-    monkeypatch.setattr(ActivationReader, place, broken)
+    monkeypatch.setattr(owner, place, broken)
     plugin = TracerPlugin(tracer_provider=TracerProvider(shutdown_on_exit=False))
     async with working(temporal_address, plugin) as client:
         [history, *_] = await drive(client, rounds=1)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tracer.identity import RunKey
 from tracer.model.cancellation import CANCEL_EFFECTS, CancelEffect, effect_of_type
+from tracer.model.changes import Asked, Changes
 from tracer.model.enums import WORKFLOW_TASK_FAILED_CAUSE, name_of
 from tracer.model.failures import (
     child_failure,
@@ -35,7 +35,6 @@ from tracer.model.words import (
     Step,
     StepKind,
     Update,
-    Wait,
     WokenBy,
     WorkflowTask,
 )
@@ -57,26 +56,6 @@ _CODE_FAILED = "WORKFLOW_WORKER_UNHANDLED_FAILURE"
 
 MODEL_FREE_JOBS: Final = frozenset({"query_workflow", "remove_from_cache"})
 """Jobs that a replay of the run does not come past."""
-
-
-@dataclass(slots=True)
-class Changes:
-    """What one activation brought to an end."""
-
-    started: bool = False
-    """The run began here, from nothing or where it was reset."""
-    closed: bool = False
-    steps: list[Step] = field(default_factory=list)
-    waits: list[Wait] = field(default_factory=list)
-    signals: list[Signal] = field(default_factory=list)
-    updates: list[Update] = field(default_factory=list)
-    answered: list[Step] = field(default_factory=list)
-    """Those of `steps` that the server knows to be over, whatever becomes of this task."""
-    unanswered: list[Step] = field(default_factory=list)
-    """Steps that were open when the run closed."""
-    has_local_activities: bool = False
-    """The worker begins some now, within the task."""
-    task_failure: WorkflowTask | None = None
 
 
 class ActivationReader:
@@ -160,14 +139,6 @@ class ActivationReader:
     def has_open_local_activities(self) -> bool:
         """Whether the worker is still at work on some, for the present task."""
         return any(step.kind is StepKind.LOCAL_ACTIVITY for step in self._steps.values())
-
-    def step_of(self, name: str, command: Command) -> Step | None:
-        """The step that a command of the last activation, one of `ASKING`, asked for."""
-        return self._steps.get((_ANSWERED_BY[name], command.seq))
-
-    def cancel_effect_of(self, name: str, command: Command) -> CancelEffect | None:
-        """What ends the step that a command asked for, once the workflow cancels it."""
-        return self._cancel_effects.get((_ANSWERED_BY[name], command.seq))
 
     def _collect_waits(self) -> None:
         """Waits that are over for good: one that nothing explains may still go on."""
@@ -355,6 +326,7 @@ class ActivationReader:
         first_try = a.activity_type, _time(a.original_schedule_time)
         if a.attempt > 1 and (known := self.machine.backing_off.pop(first_try, None)) is not None:
             self._steps["resolve_activity", a.seq] = known
+            self._changes.asked.append(Asked(known, a, None))
             return
         step = self._schedule(
             "resolve_activity", StepKind.LOCAL_ACTIVITY, a.activity_type, a.activity_id, a, command
@@ -469,6 +441,7 @@ class ActivationReader:
 
     def _continue_as_new_workflow_execution(self, a: Command, command: Any) -> None:
         self._close(RunStatus.CONTINUED_AS_NEW)
+        self._changes.continued_by = a
 
     def _close(self, status: RunStatus, **details: Any) -> None:
         self.machine.closed(status, self._at, **details)
@@ -508,8 +481,10 @@ class ActivationReader:
         key = answered_by, a.seq
         self._steps[key] = self.machine.step_scheduled(step)
         self._asked_in[key] = self.task_id
+        effect = None
         if kind in CANCEL_EFFECTS:
-            self._cancel_effects[key] = effect_of_type(kind, a.cancellation_type)
+            effect = self._cancel_effects[key] = effect_of_type(kind, a.cancellation_type)
+        self._changes.asked.append(Asked(step, a, effect))
         self._run.steps.clear()
         return step
 
@@ -566,18 +541,6 @@ def _retry_policy(a: Command) -> RetryPolicy | None:
 
 
 _OUTCOME_OF_FAILURE = {"timeout": Outcome.TIMED_OUT, "terminated": Outcome.TERMINATED}
-_ANSWERED_BY = {
-    "schedule_activity": "resolve_activity",
-    "schedule_local_activity": "resolve_activity",
-    "start_timer": "fire_timer",
-    "start_child_workflow_execution": "resolve_child_workflow_execution",
-    "signal_external_workflow_execution": "resolve_signal_external_workflow",
-    "request_cancel_external_workflow_execution": "resolve_request_cancel_external_workflow",
-    "schedule_nexus_operation": "resolve_nexus_operation",
-}
-
-ASKING: Final = frozenset(_ANSWERED_BY)
-"""Commands that ask for a step."""
 
 
 def _handlers(names: Iterable[str]) -> dict[str, Callable[..., None]]:
@@ -603,7 +566,13 @@ _JOBS = _handlers(
 )
 _COMMANDS = _handlers(
     (
-        *_ANSWERED_BY,
+        "schedule_activity",
+        "schedule_local_activity",
+        "start_timer",
+        "start_child_workflow_execution",
+        "signal_external_workflow_execution",
+        "request_cancel_external_workflow_execution",
+        "schedule_nexus_operation",
         "cancel_timer",
         "request_cancel_activity",
         "cancel_child_workflow_execution",

@@ -50,6 +50,7 @@ CANCEL_EFFECTS: Final[Mapping[StepKind, tuple[CancelEffect, ...]]] = {
 """By the number of the cancellation type in the SDK core's protocol: each kind has its own."""
 
 _STATE = re.compile(r"\bretrospan=cancel:([a-z]+)")
+_STATES: Final = {effect: f"retrospan=cancel:{effect}" for effect in CancelEffect}
 
 
 def effect_of_type(kind: StepKind, cancellation_type: int) -> CancelEffect:
@@ -61,7 +62,7 @@ def effect_of_type(kind: StepKind, cancellation_type: int) -> CancelEffect:
 
 def trace_state(effect: CancelEffect) -> str:
     """The mark, as a member of a W3C `tracestate`."""
-    return f"retrospan=cancel:{effect}"
+    return _STATES[effect]
 
 
 def effect_in(trace_state: object) -> CancelEffect | None:
