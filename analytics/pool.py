@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from analytics.errors import WorkerDied
 from analytics.staging import Schemas, Staged, batches, stage, without_repeated_runs
 from replayer.history import Rejected, RunHistory, SourceFile, files_of, read_histories
+from tracer.model import uncollected
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -48,6 +49,7 @@ _AHEAD: Final = 2
 """Parts, and finished jobs, that wait for the writer per worker."""
 
 _COLLECTED_OBJECTS: Final = 200_000
+"""An import may take hours, and keeps little: it does not go wholly without collecting."""
 _END: Final = b"."
 """After the last part of a job."""
 
@@ -114,7 +116,7 @@ def parts_of(
     known: Known,
 ) -> Generator[Part]:
     """Read and stage in this process."""
-    with _rare_collections():
+    with uncollected(_COLLECTED_OBJECTS):
         yield from _parts(sources, namespace, schemas, known)
 
 
@@ -141,17 +143,6 @@ def _parts(
         files.clear()
     if files:
         yield Part(files=tuple(files))
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for garbage in circles rarely: a history has none, and a million objects to look at."""
-    before = gc.get_threshold()
-    gc.set_threshold(_COLLECTED_OBJECTS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def parts_of_files(

@@ -68,6 +68,8 @@ class Attempt:
         self._emitter = emitter
         self._info = info
         self._asked: asyncio.Task[None] | None = None
+        self.tenant = ""
+        """Whom it is for; empty if nobody knows."""
         self._is_shown = emitter.settings.content.allows(info.workflow_type or "")
         """What goes in and comes out."""
         step = _step_ref(info, headers)
@@ -108,7 +110,8 @@ class Attempt:
         info, settings = self._info, self._emitter.settings
         scheduled = info.current_attempt_scheduled_time
         namespace = info.workflow_namespace or getattr(info, "namespace", None) or ""
-        tenant = settings.tenant.of_attempt(namespace, headers) if settings.tenant else ""
+        if settings.tenant:
+            self.tenant = settings.tenant.of_attempt(namespace, headers)
         known = zip(_INFO_KEYS, _INFO_VALUES(info), strict=True)
         # An activity that no workflow asked for has no run.
         values: dict[str, Value] = {key: "" if v is None else v for key, v in known}
@@ -120,8 +123,8 @@ class Attempt:
         values[PLAIN[A.SCHEDULED_AT]] = scheduled.isoformat()
         queued = (info.started_time - scheduled).total_seconds()
         values[PLAIN[A.QUEUE_SECONDS]] = max(queued, 0.0)
-        if tenant:
-            values[PLAIN[A.TENANT]] = tenant
+        if self.tenant:
+            values[PLAIN[A.TENANT]] = self.tenant
         if self._is_shown:
             values.update(self._contents(args=args))
         return values

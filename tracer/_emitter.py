@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Final, Literal
 
 from opentelemetry import context, metrics, trace
@@ -26,6 +27,7 @@ from tracer._guard import Guard
 from tracer._ids import IDS, tracer_of
 from tracer._latent import LatentSpan
 from tracer._meters import Measured, Meters
+from tracer._open_waits import OpenWaits
 from tracer._otel import otel_kind, parent_context, remote_span, span_context
 from tracer._outbox import Item, Outbox, OverdueSpan
 from tracer._previous import FailureMemory
@@ -33,7 +35,7 @@ from tracer._tenant import TenantSource
 from tracer._workers import Workers
 from tracer.branches import BranchSettings
 from tracer.context import SpanRef
-from tracer.genai._providers import Chosen
+from tracer.genai._chosen import Chosen
 from tracer.limits import Limits
 from tracer.names import TRACER_NAME, SpanKind
 from tracer.redaction.content import ContentPolicy
@@ -102,6 +104,7 @@ class Emitter:
         self.settings = settings
         self.nests_chains = nests_chains
         """Whether a run that another one continues is its parent."""
+        self._is_by_tenant = settings.tenant is not None and settings.tenant.metric_label
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
         self._chosen = Chosen(tracer_provider, meter_provider, self.guard)
@@ -115,6 +118,7 @@ class Emitter:
         self._thread: threading.Thread | None = None
         self.dropped = 0
         self.memory = FailureMemory()
+        self.open_waits = OpenWaits()
         self.workers = Workers()
         self._told: OrderedDict[int, None] = OrderedDict()
         self._told_branches: OrderedDict[int, None] = OrderedDict()
@@ -142,21 +146,28 @@ class Emitter:
             self._client_tracer = provider.get_tracer(f"{TRACER_NAME}.client")
         return self._client_tracer
 
-    def around(self, span: trace.Span) -> AbstractContextManager[None]:
-        """Inside, the span is current, and `llm_call` and `tool_call` use our providers."""
-        return _Around(span, self._chosen, self.guard)
+    def around(self, span: trace.Span, tenant: str = "") -> AbstractContextManager[None]:
+        """Inside, the span is current, and `llm_call` and `tool_call` use our providers.
+
+        Args:
+            span: Of what runs inside.
+            tenant: Whom it is for: GenAI metrics carry that if the user wants it on metrics.
+        """
+        chosen = self._chosen
+        if tenant and self._is_by_tenant:
+            chosen = replace(chosen, tenant=tenant)
+        return _Around(span, chosen, self.guard)
 
     @property
     def meters(self) -> Meters:
         """The instruments, made at first use."""
         if self._meters is None:
             provider = self._meter_provider or metrics.get_meter_provider()
-            tenant = self.settings.tenant
-            by_tenant = tenant is not None and tenant.metric_label
             self._meters = Meters(
                 provider.get_meter(TRACER_NAME),
                 self,
-                by_tenant=by_tenant,
+                self.open_waits,
+                by_tenant=self._is_by_tenant,
                 limits=self.settings.limits,
             )
         return self._meters

@@ -7,7 +7,7 @@ times, are seen here, on the worker that runs them, or nowhere.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import temporalio.activity
@@ -21,7 +21,6 @@ from tracer._emitter import Emitter
 from tracer._headers import context_payload
 from tracer._nexus import NexusInbound
 from tracer.context import SpanRef
-from tracer.genai._tenant_label import measured_for
 from tracer.names import HEADER, SpanKind
 from tracer.names import Attribute as A
 
@@ -161,7 +160,7 @@ class _ActivityInbound(temporalio.worker.ActivityInboundInterceptor):
             attempt = Attempt(info, input.headers, input.args, self._emitter)
         if attempt is None:
             return await super().execute_activity(input)
-        with self._emitter.around(attempt.span), self._tenant_measured(info, input.headers):
+        with self._emitter.around(attempt.span, attempt.tenant):
             try:
                 result = await super().execute_activity(input)
             except BaseException as error:
@@ -169,15 +168,3 @@ class _ActivityInbound(temporalio.worker.ActivityInboundInterceptor):
                 raise
             attempt.end(None, result)
             return result
-
-    def _tenant_measured(
-        self, info: temporalio.activity.Info, headers: Mapping[str, Payload]
-    ) -> AbstractContextManager[None]:
-        """Inside, GenAI metrics carry the tenant if the user wants it on metrics."""
-        source = self._emitter.settings.tenant
-        if source is None or not source.metric_label:
-            return nullcontext()
-        tenant = ""
-        with self._emitter.guard.shielded("finding a tenant"):
-            tenant = source.of_attempt(info.workflow_namespace or "", headers)
-        return measured_for(tenant)

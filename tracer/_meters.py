@@ -10,9 +10,10 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
 from tracer import names
+from tracer._buckets import DURATION_BUCKETS
 from tracer._guard import Guard
 from tracer._headrooms import Headrooms
-from tracer._open_waits import open_waits_of
+from tracer._open_waits import OpenWaits
 from tracer._tally import Tally
 from tracer._totals import Totals
 from tracer.limits import DEFAULT_LIMITS, Limit, Limits
@@ -56,6 +57,7 @@ class Meters:
         self,
         meter: Meter,
         losses: Losses,
+        open_waits: OpenWaits,
         *,
         by_tenant: bool = False,
         limits: Limits = DEFAULT_LIMITS,
@@ -65,6 +67,7 @@ class Meters:
         Args:
             meter: Of the provider that exports them.
             losses: What the tracer itself lost.
+            open_waits: The runs that may stand still.
             by_tenant: Whether each tenant has series of its own.
             limits: What to measure headroom against.
         """
@@ -82,7 +85,6 @@ class Meters:
         self._cpu_time = _summed(meter, names.ACTIVATION_CPU_TIME)
         self._activations = _summed(meter, names.ACTIVATIONS)
         self._headrooms = _gauge(meter, names.HEADROOM)
-        open_waits = open_waits_of(losses)
         _sampled(meter, names.OPEN_WAITS, open_waits.counts)
         _sampled(meter, names.OPEN_WAIT_AGE, open_waits.oldest)
         _observed(meter, names.DROPPED_SPANS, lambda: losses.dropped)
@@ -196,7 +198,7 @@ def _histogram(meter: Meter, metric: Metric) -> Histogram:
         metric.name,
         unit=metric.unit,
         description=metric.brief,
-        explicit_bucket_boundaries_advisory=names.DURATION_BUCKETS,
+        explicit_bucket_boundaries_advisory=DURATION_BUCKETS,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 
@@ -70,12 +70,3 @@ def _asked[R](run: R, standing: Callable[[R], Standing | None]) -> Standing | No
     except RuntimeError:
         # Its steps changed while they were looked at: it is at work.
         return None
-
-
-_OF: Final[WeakKeyDictionary[object, OpenWaits]] = WeakKeyDictionary()
-
-
-def open_waits_of(emitter: object) -> OpenWaits:
-    """The runs that tell this emitter; the same object for each call."""
-    found = _OF.get(emitter)
-    return found if found is not None else _OF.setdefault(emitter, OpenWaits())

@@ -20,7 +20,7 @@ from tracer._emitter import Emitter
 from tracer._evictions import EXECUTION_ENDING, REFUSED, failed_task
 from tracer._headers import context_payload, put_context, put_nexus_context, put_tenant
 from tracer._meters import Measured
-from tracer._open_waits import Standing, open_waits_of
+from tracer._open_waits import Standing
 from tracer._queries import queries_in
 from tracer._tenant import TenantOfRun
 from tracer.context import caller_of
@@ -102,7 +102,7 @@ class TracingInstance:
         self._is_given_up = False
         """The worker did not wait for the last activation: it was deadlocked."""
         self._is_evicted = False
-        open_waits_of(emitter).add(self, TracingInstance._standing)
+        emitter.open_waits.add(self, TracingInstance._standing)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._instance, name)

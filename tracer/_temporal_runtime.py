@@ -24,8 +24,8 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
+from tracer._buckets import DURATION_BUCKETS
 from tracer._otlp_env import Protocol, endpoint_of, exporter_names, headers_of, protocol_of
-from tracer.names import DURATION_BUCKETS
 
 CORE_LOGGER: Final = "temporalio.core"
 """The logger that the core's log goes to."""

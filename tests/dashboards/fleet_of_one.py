@@ -10,7 +10,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from tracer import names
 from tracer._guard import Guard
 from tracer._meters import Measured, Meters
-from tracer._open_waits import Standing, open_waits_of
+from tracer._open_waits import OpenWaits, Standing
 from tracer.genai._instruments import meters_of
 from tracer.model.words import Outcome, RunStatus, StepKind, TaskFailureKind, WokenBy
 from tracer.names import Attribute as A
@@ -49,9 +49,9 @@ def emit(endpoint: str) -> None:
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
     provider = MeterProvider([reader], shutdown_on_exit=False)
     meter = provider.get_meter(names.TRACER_NAME)
-    losses, waiting = Losses(), Standstill()
-    open_waits_of(losses).add(waiting, Standstill.standing)
-    meters = Meters(meter, losses)
+    open_waits, waiting = OpenWaits(), Standstill()
+    open_waits.add(waiting, Standstill.standing)
+    meters = Meters(meter, Losses(), open_waits)
     lost = meter.create_counter(names.LOST_SPANS.name, unit=names.LOST_SPANS.unit)
     lost.add(LOST, {A.LOSS_REASON.value: "queue_full"})
     for _ in range(2):

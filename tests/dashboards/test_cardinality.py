@@ -19,6 +19,7 @@ from tests.dashboards.live_store import flush
 from tests.dashboards.stores import instant, victoria_metrics
 from tracer import names
 from tracer._meters import Measured, Meters
+from tracer._open_waits import OpenWaits
 from tracer.genai._instruments import GenAIMeters, meters_of
 from tracer.model.failures import fingerprint
 from tracer.model.words import Failure, Outcome, RunStatus, StepKind, TaskFailureKind, WokenBy
@@ -36,7 +37,7 @@ class _Fleet:
     def __init__(self, reader: MetricReader, *, by_tenant: bool = False) -> None:
         self.provider = MeterProvider([reader], shutdown_on_exit=False)
         meter = self.provider.get_meter(names.TRACER_NAME)
-        self._meters = Meters(meter, Losses(), by_tenant=by_tenant)
+        self._meters = Meters(meter, Losses(), OpenWaits(), by_tenant=by_tenant)
         self._calls: GenAIMeters = meters_of(self.provider)
 
     def run(self, numbers: range) -> None:

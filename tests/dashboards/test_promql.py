@@ -24,7 +24,7 @@ from dashboards.promql import (
 from tracer import names
 from tracer._guard import Guard
 from tracer._meters import Measured, Meters
-from tracer._open_waits import Standing, open_waits_of
+from tracer._open_waits import OpenWaits, Standing
 from tracer.names import Attribute, Instrument, Metric, SpanKind
 from tracer.spans import SpanRecord, Value
 
@@ -101,9 +101,9 @@ _RECORDED_AS = {
 def test_the_tracer_records_each_metric_with_the_instrument_that_its_name_has() -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
-    losses, waiting = _NoLosses(), _Waiting()
-    open_waits_of(losses).add(waiting, _Waiting.standing)
-    meters = Meters(provider.get_meter(names.TRACER_NAME), losses)
+    open_waits, waiting = OpenWaits(), _Waiting()
+    open_waits.add(waiting, _Waiting.standing)
+    meters = Meters(provider.get_meter(names.TRACER_NAME), _NoLosses(), open_waits)
     for kind in SpanKind:
         meters.observe(_record(kind))
     meters.observe_activation(Measured(("default", "Cargo"), 0.2, 0.1, 100, 10_000))

@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from tests.tracer.genai_recording import Recording, recording
 from tests.tracer.test_genai_results import ANTHROPIC, OPENAI_CHAT, SHAPES
 from tracer import names
+from tracer._buckets import GENAI_BUCKETS
 from tracer.genai import llm_call, tool_call, using_providers
 from tracer.genai._content import MAX_CONTENT_BYTES
 from tracer.genai.llm import _OPTIONS, RequestOptions
@@ -99,7 +100,7 @@ def test_metrics_of_a_call(kept: Recording) -> None:
         "gen_ai.request.model": "gpt-4o",
         "gen_ai.response.model": "gpt-4o",
     }
-    assert duration.explicit_bounds == names.GENAI_BUCKETS["s"]
+    assert duration.explicit_bounds == GENAI_BUCKETS["s"]
     [exemplar] = duration.exemplars
     assert exemplar.span_id == kept.span().context.span_id
     assert kept.total(names.TOKENS, type="input") == 100

@@ -42,7 +42,7 @@ from tracer._previous import FailureMemory
 from tracer._tenant import TenantOfRun
 from tracer.branches import BranchWatch
 from tracer.collector import Collector
-from tracer.genai._providers import Chosen
+from tracer.genai._chosen import Chosen
 from tracer.identity import RunKey
 from tracer.limits import Limits
 from tracer.model import run_from_events

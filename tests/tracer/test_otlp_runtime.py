@@ -15,8 +15,8 @@ from temporalio.worker import Worker
 
 from tests.tracer.otlp_servers import GrpcServer, HttpServer, free_port
 from tests.tracer.traced_workflows import ACTIVITIES, QUEUE, WORKFLOWS, Child
+from tracer._buckets import DURATION_BUCKETS
 from tracer._temporal_runtime import temporal_runtime
-from tracer.names import DURATION_BUCKETS
 
 pytestmark = pytest.mark.slow
 

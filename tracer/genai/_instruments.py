@@ -15,7 +15,8 @@ from opentelemetry.metrics import Counter, Histogram, Meter, MeterProvider
 from opentelemetry.util.types import AttributeValue
 
 from tracer import names
-from tracer.genai._tenant_label import current_tenant
+from tracer._buckets import GENAI_BUCKETS
+from tracer.genai._chosen import chosen
 from tracer.names import TRACER_NAME, Attribute, Metric
 
 
@@ -68,13 +69,13 @@ def _histogram(meter: Meter, metric: Metric) -> Histogram:
         metric.name,
         unit=metric.unit,
         description=metric.brief,
-        explicit_bucket_boundaries_advisory=names.GENAI_BUCKETS[metric.unit],
+        explicit_bucket_boundaries_advisory=GENAI_BUCKETS[metric.unit],
     )
 
 
 def _labels(metric: Metric, attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
     found = ((str(key), attributes.get(str(key))) for key in metric.attributes)
     labels: dict[str, AttributeValue] = {k: v for k, v in found if v is not None and v != ""}
-    if tenant := current_tenant():
+    if tenant := chosen().tenant:
         labels[Attribute.TENANT.value] = tenant
     return labels

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -17,6 +16,7 @@ from weakref import WeakKeyDictionary
 from opentelemetry import metrics, trace
 
 from tracer._guard import Guard
+from tracer.genai._chosen import Chosen, chosen
 from tracer.genai._instruments import GenAIMeters, meters_of
 from tracer.names import TRACER_NAME
 
@@ -30,29 +30,9 @@ class Sinks:
     guard: Guard
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The providers of one worker."""
-
-    tracer_provider: trace.TracerProvider | None = None
-    meter_provider: metrics.MeterProvider | None = None
-    guard: Guard | None = None
-
-    def enter(self) -> Token[Chosen]:
-        """Use them from here on, in this context; give what this returns to `leave`."""
-        return _CHOSEN.set(self)
-
-    @staticmethod
-    def leave(token: Token[Chosen]) -> None:
-        """Use what was used before."""
-        _CHOSEN.reset(token)
-
-
 GUARD: Final = Guard()
 """Counts errors outside any worker of ours."""
 
-_GLOBAL: Final = Chosen()
-_CHOSEN: Final[ContextVar[Chosen]] = ContextVar("retrospan-providers", default=_GLOBAL)
 _TRACERS: Final[WeakKeyDictionary[trace.TracerProvider, trace.Tracer]] = WeakKeyDictionary()
 
 
@@ -70,7 +50,7 @@ def using_providers(
         meter_provider: Where metrics go; the global provider if left out.
         guard: Counts the errors of the tracer itself.
     """
-    token = Chosen(tracer_provider, meter_provider, guard).enter()
+    token = Chosen(tracer_provider, meter_provider, guard, chosen().tenant).enter()
     try:
         yield
     finally:
@@ -79,16 +59,16 @@ def using_providers(
 
 def current_guard() -> Guard:
     """Who counts the tracer's errors here."""
-    return _CHOSEN.get().guard or GUARD
+    return chosen().guard or GUARD
 
 
 def current_sinks() -> Sinks:
     """Where to write here and now."""
-    chosen = _CHOSEN.get()
+    here = chosen()
     return Sinks(
-        _tracer_of(chosen.tracer_provider or trace.get_tracer_provider()),
-        meters_of(chosen.meter_provider or metrics.get_meter_provider()),
-        chosen.guard or GUARD,
+        _tracer_of(here.tracer_provider or trace.get_tracer_provider()),
+        meters_of(here.meter_provider or metrics.get_meter_provider()),
+        here.guard or GUARD,
     )
 
 
