@@ -7,10 +7,11 @@ from typing import Final, NamedTuple, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
+from opentelemetry.metrics import CallbackOptions, Counter, Meter, Observation
 
 from tracer import names
 from tracer._buckets import DURATION_BUCKETS
+from tracer._distributions import Distribution
 from tracer._guard import Guard
 from tracer._headrooms import Headrooms
 from tracer._open_waits import OpenWaits
@@ -74,11 +75,11 @@ class Meters:
         more = (Attribute.TENANT.value,) if by_tenant else ()
         self._limits = limits
         self._runs = _tally(meter, names.RUNS, more)
-        self._run_duration = _Histogram(meter, names.RUN_DURATION, more)
-        self._step_duration = _Histogram(meter, names.STEP_DURATION, more)
+        self._run_duration = _distribution(meter, names.RUN_DURATION, more)
+        self._step_duration = _distribution(meter, names.STEP_DURATION, more)
         self._attempts = _tally(meter, names.ATTEMPT_COUNT, more)
-        self._queue_time = _Histogram(meter, names.QUEUE_TIME, more)
-        self._wait_duration = _Histogram(meter, names.WAIT_DURATION, more)
+        self._queue_time = _distribution(meter, names.QUEUE_TIME, more)
+        self._wait_duration = _distribution(meter, names.WAIT_DURATION, more)
         self._task_failures = _tally(meter, names.TASK_FAILURES, more)
         self._branches = _tally(meter, names.BRANCHES, more)
         self._payload_bytes = _summed(meter, names.PAYLOAD_BYTES)
@@ -126,10 +127,10 @@ class Meters:
 
     def _observe_run(self, record: SpanRecord, context: Context) -> None:
         _count(self._runs, record, context)
-        self._run_duration.record(_seconds(record), record, context)
+        self._run_duration.record(_seconds(record), record.attributes, context)
 
     def _observe_wait(self, record: SpanRecord, context: Context) -> None:
-        self._wait_duration.record(_seconds(record), record, context)
+        self._wait_duration.record(_seconds(record), record.attributes, context)
 
     def _observe_task_failure(self, record: SpanRecord, context: Context) -> None:
         _count(self._task_failures, record, context)
@@ -145,10 +146,10 @@ class Meters:
         _count(self._attempts, record, context)
         queued = record.attributes.get(_QUEUE_SECONDS)
         if isinstance(queued, float):
-            self._queue_time.record(queued, record, context)
+            self._queue_time.record(queued, record.attributes, context)
 
     def _observe_step(self, record: SpanRecord, context: Context) -> None:
-        self._step_duration.record(_seconds(record), record, context)
+        self._step_duration.record(_seconds(record), record.attributes, context)
         found = record.attributes
         sizes = found.get(_INPUT_BYTES), found.get(_RESULT_BYTES)
         given, came = (size if isinstance(size, int) else 0 for size in sizes)
@@ -157,24 +158,6 @@ class Meters:
             self._payload_bytes.add(key, given + came)
             limited = (*key[:2], Limit.PAYLOAD)
             self._headrooms.note(limited, max(given, came), self._limits.payload_bytes)
-
-
-class _Histogram:
-    """A histogram and what its series are told apart by."""
-
-    def __init__(
-        self,
-        meter: Meter,
-        metric: Metric,
-        more: tuple[str, ...],
-    ) -> None:
-        self._histogram = _histogram(meter, metric)
-        self._keys = metric.attributes + more
-
-    def record(self, value: float, record: SpanRecord, context: Context) -> None:
-        found = record.attributes
-        labels = {key: found[key] for key in self._keys if key in found}
-        self._histogram.record(value, labels, context=context)
 
 
 def _seconds(record: SpanRecord) -> float:
@@ -193,13 +176,14 @@ def _counter(meter: Meter, metric: Metric) -> Counter:
     return meter.create_counter(metric.name, unit=metric.unit, description=metric.brief)
 
 
-def _histogram(meter: Meter, metric: Metric) -> Histogram:
-    return meter.create_histogram(
+def _distribution(meter: Meter, metric: Metric, more: tuple[str, ...]) -> Distribution:
+    histogram = meter.create_histogram(
         metric.name,
         unit=metric.unit,
         description=metric.brief,
         explicit_bucket_boundaries_advisory=DURATION_BUCKETS,
     )
+    return Distribution(histogram, metric.attributes + more)
 
 
 def _summed(meter: Meter, metric: Metric) -> Totals:

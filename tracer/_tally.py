@@ -31,8 +31,8 @@ class Tally:
     def add(self, labels: Labels, context: Context) -> None:
         """Count one."""
         with self._lock:
-            count = self._waiting[labels][0] if labels in self._waiting else 0
-            self._waiting[labels] = count + 1, context
+            known = self._waiting.get(labels)
+            self._waiting[labels] = (known[0] + 1 if known else 1), context
 
     def flush(self) -> None:
         """Tell the counter."""
