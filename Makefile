@@ -3,7 +3,7 @@
 .PHONY: help setup demo stores test test-fast test-oldest test-profiles check format lint types imports bench clean
 
 BIN := .venv/bin
-PATHS := tracer replayer analytics tui dashboards examples benchmarks tests
+PATHS := tracer replayer analytics tui dashboards examples benchmarks docs tests
 # The first Python that is new enough; override with `make PYTHON=/path/to/python setup`.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.14 python3 python; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && { echo $$p; break; }; done)

@@ -1,6 +1,6 @@
 """Takes the screenshots that the docs show, from a demo's data.
 
-retrospan demo && python docs/screenshots.py retrospan-demo/warehouse.duckdb
+retrospan demo && python -m docs.screenshots retrospan-demo/warehouse.duckdb
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -20,47 +18,24 @@ from textual.worker import WorkerCancelled
 
 from analytics.reports import facts_in, html_of, run_report, screenshot
 from analytics.runs import find_runs, load_history
+from docs.shots import IMAGES, SHOTS
 from tracer.model import run_from_events
-from tui import memory
 from tui.app import RetrospanApp
 from tui.sources import WarehouseRuns
 
-_IMAGES = Path(__file__).parent / "images"
-_WIDE, _NARROW = (120, 34), (80, 24)
-_KEYS = {" ": "space", ".": "full_stop", ":": "colon", "_": "underscore", "=": "equals_sign"}
-_KYC = "examples.kyc_review.workflow:KycReview"
-_FAULTY = "examples.kyc_review.workflow_faulty:KycReview"
-_TRIAGE = "examples.support_triage.workflow:SupportTriage"
 _RUN = "demo-cargo-customs-busy-SHP-202"
-_REFUND = "demo-triage-refund-paid"
-_HUMAN = "demo-kyc-human-approved"
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """One screenshot: what is pressed before it is taken. `=text` is typed."""
-
-    name: str
-    run: str = ""
-    keys: Sequence[str] = ()
-    size: tuple[int, int] = _WIDE
-    tape: str = ""
-    """The code to record a tape with first."""
-
-
-SHOTS = (
-    Shot("runs"),
-    Shot("run", _RUN, ("p",)),
-    Shot("replay", _REFUND, ("colon", "=turn 2", "enter", "n", "n", "n", "n"), tape=_TRIAGE),
-    Shot("replay-narrow", _REFUND, ("colon", "=turn 2", "enter", "n"), _NARROW, _TRIAGE),
-    Shot("payload", _REFUND, ("colon", "=turn 2", "enter", "enter", "v", "vertical_line")),
-    Shot("chat", _REFUND, ("colon", "=turn 3", "enter", "enter", "V")),
-    Shot("diff", _HUMAN, ("colon", "=diff demo-kyc-faulty-human-approved", "enter", "n")),
-    Shot("stop", _HUMAN, ("K", f"={_FAULTY}", "enter")),
-    Shot("fork", _HUMAN, ("colon", "=turn 3", "enter", "F", f"={_KYC}")),
-    Shot("find", _HUMAN, ("ctrl+f", "=approved", "enter")),
-    Shot("cost", _REFUND, ("M",)),
-)
+_KEYS = {
+    " ": "space",
+    ".": "full_stop",
+    ":": "colon",
+    "_": "underscore",
+    "=": "equals_sign",
+    "-": "minus",
+    "/": "slash",
+    "|": "vertical_line",
+    "!": "exclamation_mark",
+    "}": "right_curly_bracket",
+}
 
 
 _TEXT = re.compile(r'(<text [^>]*textLength=")([\d.]+)("[^>]*>)([^<]*)</text>')
@@ -71,22 +46,22 @@ _CELL = 12.2
 async def take(warehouse: Path) -> None:
     """Write one SVG for each shot."""
     for shot in SHOTS:
-        found = find_runs(warehouse, shot.run)[0].key if shot.run else None
-        app = RetrospanApp(WarehouseRuns(warehouse), found)
-        async with app.run_test(size=shot.size) as pilot:
-            await _settled(pilot)
-            if found is not None and shot.tape and not memory.tape_path(found).exists():
-                await _press(pilot, ("T", f"={shot.tape}", "enter"))
-            await _press(pilot, shot.keys)
-            title = f"retrospan tui {shot.run}".strip()
-            _save(app, f"{shot.name}.svg", title)
+        with tempfile.TemporaryDirectory() as folder:
+            # What this reader remembers has no place in the docs.
+            os.environ["RETROSPAN_STATE"] = folder
+            app = RetrospanApp(WarehouseRuns(warehouse))
+            async with app.run_test(size=shot.size) as pilot:
+                for step in shot.steps:
+                    await _do(pilot, step)
+                _save(app, shot.path, f"retrospan tui {shot.run}".strip())
 
 
-async def _press(pilot: Pilot[None], keys: Sequence[str]) -> None:
-    for key in keys:
-        typed = [_KEYS.get(each, each) for each in key[1:]] if key.startswith("=") else [key]
-        await pilot.press(*typed)
-        await _settled(pilot)
+async def _do(pilot: Pilot[None], step: str) -> None:
+    if step.startswith("@"):  # Whatever was begun is done when `_settled` is.
+        return
+    typed = step[1:] if step.startswith("=") else [step]
+    await pilot.press(*(_KEYS.get(each, each) for each in typed))
+    await _settled(pilot)
 
 
 def take_report(warehouse: Path) -> None:
@@ -97,7 +72,7 @@ def take_report(warehouse: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         page.write_text(html_of(run_report(facts_in(warehouse, run, "")), ""), encoding="utf-8")
-        screenshot(page, _IMAGES / "report.png")
+        screenshot(page, IMAGES / "report.png")
 
 
 async def _settled(pilot: Pilot[None]) -> None:
@@ -110,24 +85,21 @@ async def _settled(pilot: Pilot[None]) -> None:
 def _without_place(text: re.Match[str]) -> str:
     """A piece of text as on any machine: paths begin where the pictures were taken."""
     told = text[4]
-    for place in (Path.cwd(), _IMAGES.parent.parent):
+    for place in (Path.cwd(), IMAGES.parent.parent):
         told = told.replace(f"{place}/", "")
     width = float(text[2]) - _CELL * (len(text[4]) - len(told))
     return f"{text[1]}{width:g}{text[3]}{told}</text>"
 
 
-def _save(app: RetrospanApp, name: str, title: str) -> None:
-    _IMAGES.mkdir(exist_ok=True)
+def _save(app: RetrospanApp, path: Path, title: str) -> None:
+    path.parent.mkdir(exist_ok=True)
     svg = app.export_screenshot(title=title)
     # Textual links fonts of a content network; a page of ours loads nothing from elsewhere.
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     svg = _TEXT.sub(_without_place, svg)
-    (_IMAGES / name).write_text(svg, encoding="utf-8")
+    path.write_text(svg, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        # What this reader remembers has no place in the docs.
-        os.environ["RETROSPAN_STATE"] = folder
-        asyncio.run(take(Path(sys.argv[1])))
+    asyncio.run(take(Path(sys.argv[1])))
     take_report(Path(sys.argv[1]))

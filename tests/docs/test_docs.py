@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from analytics.query import run_query
+from docs.shots import IMAGES, SHOTS, Shot, comparable, picture_lines
+from docs.terminal import drive
 from tests.tracer.robust_workflows import Small
 from tracer.genai.price_file import parse_prices
 
@@ -167,3 +170,32 @@ def test_generated_pages_are_fresh() -> None:
     command = [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def tmux() -> None:
+    """Where a terminal can be had; a user's machine may have none."""
+    if shutil.which("tmux") is None and not os.environ.get("CI"):
+        pytest.skip("no tmux here")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("tmux")
+@pytest.mark.parametrize("shot", SHOTS, ids=lambda shot: shot.name)
+def test_a_terminal_shows_what_the_docs_show(folder: Path, shot: Shot) -> None:
+    shown = comparable(shot, picture_lines(shot.path.read_text(encoding="utf-8")))
+    deadline = time.monotonic() + 15
+    for lines in drive(folder / "retrospan-demo" / "warehouse.duckdb", shot):
+        found = comparable(shot, lines)
+        # What is drawn last may take a moment.
+        if found == shown or time.monotonic() > deadline:
+            break
+    assert found == shown
+
+
+def test_every_picture_is_taken_and_shown() -> None:
+    shown = set(re.findall(r"\(images/(.*\.svg)\)", (ROOT / "docs" / "tui.md").read_text()))
+    assert shown == {shot.path.name for shot in SHOTS}
+    assert shown == {path.name for path in IMAGES.glob("*.svg")}
+    assert len(shown) <= 15
