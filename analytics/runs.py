@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from replayer.history import RunHistory
 
-__all__ = ["RunFilter", "RunSummary", "find_runs", "list_runs", "load_history"]
+__all__ = ["RunFilter", "RunSummary", "find_runs", "fork_marks", "list_runs", "load_history"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,15 @@ def find_runs(
 ) -> list[RunSummary]:
     """The runs of a workflow id, newest first; with a run id, the one that has it."""
     return list_runs(warehouse, RunFilter(workflow_id=workflow_id, run_id=run_id))
+
+
+def fork_marks(warehouse: Path | str | DuckDBPyConnection) -> dict[RunKey, object]:
+    """What each fork in the warehouse says that it was made of: the JSON of its memo."""
+    sql = (
+        "SELECT namespace, workflow_id, run_id, memo -> '$.\"retrospan.fork\"'"
+        " FROM core.runs WHERE ref.is_fork(memo)"
+    )
+    return {RunKey(*names): json.loads(mark) for *names, mark in _rows(warehouse, sql, [])}
 
 
 def load_history(warehouse: Path | str, key: RunKey) -> RunHistory:

@@ -92,6 +92,18 @@ SHOTS: Final = (
     ),
     Shot("stop", _HUMAN, ("K", "@check with", f"={_FAULTY}", "enter"), shows="the SDK says"),
     Shot("fork", _HUMAN, (*_turn(3, "rationale"), "F", "@costs", f"={_KYC}"), shows=_KYC),
+    Shot(
+        "forks",
+        _HUMAN,
+        (
+            *_turn(3, "rationale"),
+            *("K", "@check with", f"={_KYC}", "enter", "@replay matches"),
+            *("F", "@costs", "ctrl+u", "@as recorded, with", "=output.score=0.5", "enter"),
+            *("@FORKED at", "escape", "@RECORDED", "F", "@costs", "ctrl+u", "@as recorded, with"),
+            *("=fail ApplicationError: no answer", "enter", "@FORKED at", "f"),
+        ),
+        shows="2 forks",
+    ),
     Shot("find", _HUMAN, ("ctrl+f", "@find in all", "=source of funds", "enter"), shows="result"),
     Shot("cost", _REFUND, ("M",), shows="prices of the day"),
     Shot("waits", "demo-kyc-approval-expired", ("Z",), shows="ended by"),
@@ -106,7 +118,7 @@ _VOLATILE: Final = tuple(
     for pattern, told in (
         (r"\S*/(?=examples/|warehouse\.duckdb)", ""),
         (r"\b[0-9a-f]{8}-[0-9a-f-]*…?", "ID"),
-        (r"\b[0-9a-f]{16,}\b", "ID"),
+        (r"\b[0-9a-f]{8}\b|\b[0-9a-f]{16,}\b", "ID"),
         (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "MOMENT"),
         (r"\b\d+(\.\d+)?(ns|µs|ms|s|m|h|d)\b( \d+(ms|s|m|h)\b)?", "TIME"),
         # How many events a run has depends on which of two activities was faster.

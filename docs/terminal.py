@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -125,7 +125,7 @@ def _environment(folder: Path) -> Mapping[str, str]:
     }
 
 
-def drive(warehouse: Path, shot: Shot) -> Iterator[list[str]]:
+def drive(warehouse: Path, shot: Shot) -> Generator[list[str]]:
     """Press what a shot says, then look, again and again: what is drawn last may take a moment."""
     with app_in_tmux(warehouse, shot.size) as terminal:
         for step in shot.steps:

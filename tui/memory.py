@@ -38,6 +38,11 @@ def fork_path(key: RunKey) -> Path:
     return state_folder() / "forks" / f"{_name(key.workflow_id)}.fork-{_name(key.run_id)[:8]}.pb"
 
 
+def fork_paths(workflow_id: str) -> list[Path]:
+    """The forks that are kept of runs with this workflow id."""
+    return sorted((state_folder() / "forks").glob(f"{_name(workflow_id)}.fork-*.pb"))
+
+
 def _name(text: str) -> str:
     return _NOT_IN_NAMES.sub("_", text)[:100].lstrip(".-") or "run"
 

@@ -27,6 +27,7 @@ from replayer.history import (
 )
 from tracer.identity import RunKey
 from tracer.model import Run, run_from_events
+from tui.forks import Origin, origin_from, origin_of
 
 if TYPE_CHECKING:
     from analytics.runs import RunSummary
@@ -55,6 +56,8 @@ class RunRow:
     """`None` where nobody knows it; files alone never tell."""
     is_stuck: bool = False
     """Open, and its workflow task fails again and again."""
+    origin: Origin | None = None
+    """What it was forked from; `None` for what really ran."""
 
 
 class RunSource(Protocol):
@@ -191,13 +194,15 @@ class WarehouseRuns:
 
     def rows(self) -> Iterator[RunRow | Rejected]:
         """The newest runs."""
-        from analytics.runs import RunFilter, list_runs
+        from analytics.runs import RunFilter, fork_marks, list_runs
 
         where = RunFilter(namespace=self._namespace)
         with self._one_at_a_time:
             found = list_runs(self._path, where, limit=_LISTED_RUNS + 1)
+            marks = fork_marks(self._path)
         self._is_cut = len(found) > _LISTED_RUNS
-        yield from map(_row_of_summary, found[:_LISTED_RUNS])
+        for run in found[:_LISTED_RUNS]:
+            yield _row_of_summary(run, origin_from(marks.get(run.key)))
 
     def load(self, key: RunKey) -> RunHistory:
         """The history as it was imported."""
@@ -214,7 +219,7 @@ class WarehouseRuns:
             return knowledge_of(self._path, key)
 
 
-def _row_of_summary(run: RunSummary) -> RunRow:
+def _row_of_summary(run: RunSummary, origin: Origin | None) -> RunRow:
     return RunRow(
         key=run.key,
         workflow_type=run.workflow_type or "",
@@ -225,6 +230,7 @@ def _row_of_summary(run: RunSummary) -> RunRow:
         attempts=run.n_attempts,
         cost_usd=None if run.cost_usd is None else float(run.cost_usd),
         is_stuck=run.is_stuck,
+        origin=origin,
     )
 
 
@@ -245,6 +251,7 @@ def row_of(run: Run) -> RunRow:
         steps=len(run.steps),
         attempts=sum(step.attempt_count for step in run.steps),
         is_stuck=run.is_stuck,
+        origin=origin_of(run),
     )
 
 

@@ -23,6 +23,9 @@ _PROMISE = (
     "called: what was recorded is answered, and what was not ends the fork. It costs nothing."
 )
 
+_EMPTY = {"at": "from its start", "change": "nothing: as recorded, with this code"}
+"""What a line means that is left empty."""
+
 
 class Notes(LineView, can_focus=False):
     """Sentences under the form."""
@@ -52,7 +55,8 @@ class ForkScreen(ModalScreen[ForkRequest | None]):
         with Vertical(id="form"):
             for name, value in zip(("workflow", "at", "change"), self._values, strict=True):
                 yield Heading(id=f"{name}-label")
-                yield Input(value, id=name, compact=True, select_on_focus=False)
+                empty = _EMPTY.get(name, "")
+                yield Input(value, empty, id=name, compact=True, select_on_focus=False)
             yield Notes(id="notes")
 
     def on_mount(self) -> None:

@@ -12,6 +12,7 @@ from textual.widgets import Input
 
 from replayer.alignment import EntryKind
 from replayer.fork import ForkRequest
+from tracer.identity import RunKey
 from tui import memory
 from tui.app import experiments
 from tui.app.bars import Prompt
@@ -20,6 +21,7 @@ from tui.app.copying import copy
 from tui.app.diff_screen import DiffScreen
 from tui.app.editing import open_editor
 from tui.app.fork_screen import ForkScreen
+from tui.app.forks_screen import ForksScreen
 from tui.app.picking import candidate_lines, candidates
 from tui.app.places_screen import PlacesScreen
 from tui.app.recording import Recording
@@ -150,6 +152,13 @@ class ReplayActions(ReplayView):
         self.remark("")
         await self.app.push_screen(screen)
 
+    def action_forks(self) -> None:
+        """Show every fork of this run."""
+        self.app.push_screen(ForksScreen(self.source, self.key, self._open))
+
+    def _open(self, key: RunKey) -> None:
+        self.app.push_screen(type(self)(self.source, key))
+
     def action_check(self) -> None:
         """Ask for the code, and find out whether it replays the run."""
         if self.book is not None:
@@ -160,6 +169,7 @@ class ReplayActions(ReplayView):
         """Find out whether code replays the run."""
         if self.book is None or not workflow:
             return
+        memory.remember("workflows", **{self.book.walk.run.workflow_type: workflow})
         self.remark("checking…")
         self.run_worker(
             experiments.check(self, self.book, workflow),

@@ -67,6 +67,7 @@ KEYS = (
     Key("record", "T", "record", "tape", "record a tape in the background, or stop it", True),
     Key("diff", "D", "diff", "diff", "compare with another run", True),
     Key("fork", "F", "fork", "fork", "run it again from here with something changed", True),
+    Key("forks", "f", "forks", "forks", "every fork of this run, and what came of it"),
     Key("check", "K", "check", "check", "would this code replay the run?"),
     Key("grep", "ctrl+f", "grep", "find in payloads", "find in all payloads and names"),
     Key("cost", "M", "cost", "cost", "what models cost here"),

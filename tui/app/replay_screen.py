@@ -280,6 +280,8 @@ class ReplayScreen(ReplayActions):
                 self.diff_with(argument)
             case "fork":
                 self.action_fork()
+            case "forks":
+                self.action_forks()
             case "check":
                 self.check(argument) if argument else self.action_check()
             case "cost":

@@ -23,6 +23,7 @@ from tracer.identity import RunKey
 from tui import filters
 from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.diff_screen import DiffScreen
+from tui.app.forks_screen import ForksScreen
 from tui.app.help_screen import TextScreen
 from tui.app.lines import LineList
 from tui.app.pauses import uncollected
@@ -46,6 +47,7 @@ class RunsScreen(Screen[None]):
         Binding("enter", "open", "open", tooltip="walk through this run"),
         Binding("space", "mark", "mark", tooltip="mark this run, to compare it"),
         Binding("D", "diff", "diff", tooltip="compare the marked run with another, or this one"),
+        Binding("f", "forks", "forks", tooltip="every fork of this run, and what came of it"),
         Binding("e", "problems", "problems", tooltip="show what could not be read, and why"),
         Binding("r", "reload", "reload", tooltip="read the source again"),
         Binding("escape", "leave_filter", "clear the filter", show=False),
@@ -233,7 +235,7 @@ class RunsScreen(Screen[None]):
         """Walk through the current run."""
         current = self._current()
         if current is not None:
-            self.app.push_screen(ReplayScreen(self._source, current))
+            self._open(current)
 
     def action_mark(self) -> None:
         """Mark the current run, or no more; of three the first is forgotten."""
@@ -257,6 +259,15 @@ class RunsScreen(Screen[None]):
             self.app.push_screen(DiffScreen(self._source, keys[0], keys[1]))
         else:
             self.query_one("#heading", Heading).tell((piece(_MARK_FIRST, Tone.WARN),))
+
+    def action_forks(self) -> None:
+        """Show every fork of the current run."""
+        current = self._current()
+        if current is not None:
+            self.app.push_screen(ForksScreen(self._source, current, self._open))
+
+    def _open(self, key: RunKey) -> None:
+        self.app.push_screen(ReplayScreen(self._source, key))
 
     def action_problems(self) -> None:
         """Show what could not be read, and why."""

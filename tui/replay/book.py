@@ -16,6 +16,7 @@ from replayer.alignment import Entry, EntryKind, Knowledge, Side, entries_of
 from replayer.history import RunHistory
 from replayer.tape import Kind, Tape
 from tracer.model import Step, Wait
+from tui.forks import origin_of
 from tui.walk import Walk, walk_of
 
 _HIDDEN = frozenset({EntryKind.WAIT, EntryKind.BRANCH})
@@ -102,7 +103,7 @@ def book_of(history: RunHistory, knowledge: Knowledge | None = None, branch: str
     Args:
         history: The run.
         knowledge: What else is known of it, such as the model calls that spans told of.
-        branch: Its run id, if it is a fork.
+        branch: Its run id, if it is a fork that does not say so itself.
     """
     walk = walk_of(history)
     known = knowledge or Knowledge()
@@ -119,7 +120,7 @@ def book_of(history: RunHistory, knowledge: Knowledge | None = None, branch: str
         {wait.closed_event_id: wait for wait in run.waits if wait.closed_event_id is not None},
         _totals(entries),
         _failures(walk, entries, positions),
-        branch=branch,
+        branch=branch or (run.key.run_id if origin_of(run) is not None else ""),
         knowledge=known,
     )
 

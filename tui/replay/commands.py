@@ -25,6 +25,7 @@ VERBS: Final = {
     "event": "ID: go to an event",
     "find": "TEXT: find in all payloads and names",
     "fork": "run it again from here with something changed",
+    "forks": "every fork of this run, and what came of it",
     "help": "keys that work here",
     "line": "N: go to a position of the tape",
     "quit": "leave the app",

@@ -1,7 +1,7 @@
 """One sitting at the app: a source of runs, with the forks that were made meanwhile.
 
 Forks are kept beside the source and not in it: what was never run for real is in no warehouse
-unless somebody asks for that.
+unless somebody asks for that. Those of an earlier sitting come back when somebody looks for them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import threading
 from collections.abc import Iterator
 
 from replayer.alignment import Knowledge
-from replayer.history import Rejected, RunHistory
+from replayer.history import Rejected, RunHistory, read_histories
 from tracer.identity import RunKey
 from tracer.model import run_from_events
+from tui import memory
 from tui.resolve import matching
 from tui.sources import RunRow, RunSource, SourceAround, nothing_known, row_of
 
@@ -61,7 +62,21 @@ class Sitting(SourceAround):
     def recorded_of(self, key: RunKey) -> RunKey | None:
         """The run that a fork was made from; `None` for what is no fork."""
         fork = self._forks.get(key)
-        return None if fork is None else fork[1]
+        if fork is not None:
+            return fork[1]
+        with self._lock:
+            row = self._seen.get(key)
+            origin = None if row is None else row.origin
+            return origin.of if origin is not None and origin.of in self._seen else None
+
+    def recall_forks(self, key: RunKey) -> None:
+        """Find what was forked of a run, or beside it, in earlier sittings. Reads files."""
+        for found in read_histories(memory.fork_paths(key.workflow_id)):
+            if isinstance(found, RunHistory) and found.key not in self._forks:
+                row = row_of(run_from_events(found.key, found.events))
+                if row.origin is not None and row.key.namespace == key.namespace:
+                    self._forks[found.key] = found, row.origin.of
+                    self._noted(row)
 
     def named(self, text: str) -> list[RunKey]:
         """The runs seen so far that a name fits, as on the command line."""
