@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.screen import Screen
 
 from analytics.runs import fork_marks, list_runs
 from replayer.history import RunHistory, read_histories
@@ -17,6 +19,7 @@ from tui import memory
 from tui.app import RetrospanApp
 from tui.app.diff_screen import DiffScreen
 from tui.app.forks_screen import ForksScreen
+from tui.app.lines import LineList
 from tui.app.replay_screen import ReplayScreen
 from tui.forks import fork_tree, origin_from
 from tui.pieces import text_of
@@ -77,6 +80,10 @@ def rows_in(folder: Path) -> list[RunRow]:
     return [row for row in FileRuns([str(folder)]).rows() if isinstance(row, RunRow)]
 
 
+def top(app: RetrospanApp) -> Screen[Any]:
+    return app.screen
+
+
 @pytest.mark.parametrize("seen_from", [1, 2, 3, 4])
 def test_the_tree_is_the_same_from_each_of_its_runs(family: Path, seen_from: int) -> None:
     rows = rows_in(family)
@@ -116,7 +123,7 @@ async def test_from_a_run_to_its_forks_and_what_they_changed(
         await settled(pilot)
         await pilot.press("G", "f")
         await settled(pilot)
-        assert isinstance(app.screen, ForksScreen)
+        assert isinstance(top(app), ForksScreen)
         shown = screen_text(app)
         assert "FORKS  3 forks" in shown
         for text in ("recording", "✗ FAILED", "output.confidence 0.7 → 0.99", "│  └─", "+1"):
@@ -125,18 +132,19 @@ async def test_from_a_run_to_its_forks_and_what_they_changed(
         assert "go to one of them" in lines_of(app)[0]
         await pilot.press("j", "D")
         await settled(pilot)
-        assert isinstance(app.screen, DiffScreen)
+        assert isinstance(top(app), DiffScreen)
         assert "escalate" in screen_text(app)
         await pilot.press("escape", "j", "enter")
         await settled(pilot)
-        assert isinstance(app.screen, ReplayScreen)
-        assert app.screen.key.run_id == RUN.format(4)
+        screen = top(app)
+        assert isinstance(screen, ReplayScreen)
+        assert screen.key.run_id == RUN.format(4)
         # From the fork back to the tree, where it is the current line.
         await pilot.press("colon", *typed("forks"), "enter")
         await settled(pilot)
-        assert isinstance(app.screen, ForksScreen)
-        lines = app.screen.query_one("#forks")
-        assert text_of(lines.source.line(lines.cursor, 80)).find("signal approve") > 0  # type: ignore[attr-defined]
+        assert isinstance(top(app), ForksScreen)
+        lines = app.screen.query_one(LineList)
+        assert "signal approve" in text_of(lines.source.line(lines.cursor, 80))
 
 
 async def test_forks_of_an_earlier_sitting_come_back(family: Path) -> None:
@@ -156,7 +164,7 @@ async def test_forks_of_an_earlier_sitting_come_back(family: Path) -> None:
         assert "FORKED  review-1" in lines_of(app)[0]
         await pilot.press("D")
         await settled(pilot)
-        assert isinstance(app.screen, DiffScreen)
+        assert isinstance(top(app), DiffScreen)
 
 
 async def test_a_run_that_was_never_forked_says_so(history_file: Path) -> None:
@@ -169,7 +177,7 @@ async def test_a_run_that_was_never_forked_says_so(history_file: Path) -> None:
         assert "Nobody forked this run yet" in screen_text(app)
         await pilot.press("enter", "D", "escape")
         await settled(pilot)
-        assert isinstance(app.screen, ReplayScreen)
+        assert isinstance(top(app), ReplayScreen)
 
 
 def test_a_warehouse_knows_its_forks(family: Path, tmp_path: Path) -> None:
