@@ -47,4 +47,7 @@ _KEYS = {
     '"': "quotation_mark",
     "-": "minus",
     "/": "slash",
+    ">": "greater_than_sign",
+    "(": "left_parenthesis",
+    ")": "right_parenthesis",
 }

@@ -25,6 +25,7 @@ from tui.event_words import searched_texts
 from tui.haystack import Haystack
 from tui.pieces import Line, Piece, Tone, piece
 from tui.replay.commands import CommandError, parse_command, position_at
+from tui.replay.conditions import ConditionError
 from tui.replay.focus import Focus
 from tui.replay.moves import Moves
 from tui.replay.payloads import Tab
@@ -184,6 +185,8 @@ class ReplayScreen(ReplayActions):
         else:
             self.breakpoints = (*self.breakpoints, wanted)
             said = f"breakpoint at {wanted}; c goes on to it, C back"
+            if wanted.condition is not None and self._is_tapeless:
+                said = f"breakpoint at {wanted}; values are asked, and {NEEDS_TAPE}"
         self.refind_stops()
         self.show_source()
         self.remark(said)
@@ -250,7 +253,7 @@ class ReplayScreen(ReplayActions):
         try:
             command = parse_command(text)
             self._do(command.verb, command.argument)
-        except CommandError as error:
+        except (CommandError, ConditionError) as error:
             self.remark(str(error))
 
     def _do(self, verb: str, argument: str) -> None:

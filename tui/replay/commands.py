@@ -17,7 +17,7 @@ from tracer.model import time_of
 from tui.walk import Walk
 
 VERBS: Final = {
-    "break": "NAME|LINE|failure|=VALUE: stop there, or no more",
+    "break": "NAME|LINE|failure|=VALUE [if CONDITION]: stop there, or no more",
     "check": "[MODULE:CLASS]: would this code replay the run?",
     "cost": "what models cost here, by model, step and turn",
     "diff": "[RUN]: compare with another run",

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Final
 
-from replayer.tape import Tape
+from replayer.tape import Change, Kind, Tape
 from tui.replay.book import Book
+from tui.replay.conditions import Condition, parse_condition
 from tui.walk import type_of
 
 _MOST_CHANGES: Final = 10_000
-"""Changes of one value that are stops; a counter of a long run has more."""
+"""Changes of one value, or lines of a condition on locals, that are stops; long runs have more."""
 _PLACE: Final = re.compile(r"(?:(?P<file>.+):)?(?P<line>\d+)")
 
 
@@ -35,6 +37,8 @@ class BreakKind(StrEnum):
     """Anything fails."""
     CHANGE = "change"
     """A value gets another one: what is watched."""
+    WHEN = "when"
+    """A condition comes to be so, wherever that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,19 @@ class Breakpoint:
     name: str = ""
     """The file of a line; the name of a step, an event or a value."""
     line: int = 0
+    condition: Condition | None = None
+    """What must be so for it to stop; nothing needs to be so for `None`."""
 
     def __str__(self) -> str:
         """For people."""
+        when = "" if self.condition is None else f" if {self.condition}"
+        return f"{self._place}{when}"
+
+    @property
+    def _place(self) -> str:
         match self.kind:
+            case BreakKind.WHEN:
+                return "any line"
             case BreakKind.LINE:
                 return f"line {self.name.rpartition('/')[2]}:{self.line}"
             case BreakKind.FAILURE:
@@ -61,13 +74,24 @@ def parse_breakpoint(text: str, file: str = "") -> Breakpoint:
     """Read what follows `:break`.
 
     `118` and `workflow.py:118` are lines, `failure` is any failure, a name in capitals is a type of
-    event, `=name` the change of a value; anything else names steps.
+    event, `=name` the change of a value; anything else names steps. `… if CONDITION` stops there
+    only while a condition holds, and `if CONDITION` alone wherever it comes to hold.
 
     Args:
         text: As typed.
         file: The file that a bare number is a line of.
+
+    Raises:
+        ConditionError: What follows `if` is no condition.
     """
-    text = text.strip()
+    text, has_condition, asked = f" {text.strip()} ".partition(" if ")
+    text, condition = text.strip(), parse_condition(asked) if has_condition else None
+    if condition is not None and not text:
+        return Breakpoint(BreakKind.WHEN, condition=condition)
+    return replace(_placed(text, file), condition=condition)
+
+
+def _placed(text: str, file: str) -> Breakpoint:
     place = _PLACE.fullmatch(text)
     if place is not None:
         return Breakpoint(BreakKind.LINE, place["file"] or file, int(place["line"]))
@@ -96,12 +120,16 @@ def stops_of(book: Book, breakpoints: Iterable[Breakpoint]) -> Stops:
     positions: set[int] = set()
     for each in breakpoints:
         found = set(_positions(book, each))
-        positions |= found
-        if book.tape is not None:
-            events = book.walk.events
-            at = (book.tape.line_of(events[position].event_id) for position in found)
-            lines.update(line for line in at if line is not None)
-            lines.update(_lines(book.tape.tape, each))
+        if book.tape is None:
+            # Without a tape no value is known, so no condition is so.
+            positions |= found if each.condition is None else set()
+            continue
+        events, tape = book.walk.events, book.tape
+        at = {position: tape.line_of(events[position].event_id) for position in found}
+        stops = {line for line in (*at.values(), *_lines(tape.tape, each)) if line is not None}
+        kept = _held(tape.tape, each, stops)
+        lines |= kept
+        positions |= {position for position in found if not each.condition or at[position] in kept}
     return Stops(tuple(sorted(lines)), tuple(sorted(positions)))
 
 
@@ -119,12 +147,38 @@ def _positions(book: Book, wanted: Breakpoint) -> Iterator[int]:
             yield from book.failures
 
 
+def _held(tape: Tape, wanted: Breakpoint, lines: set[int]) -> set[int]:
+    """The lines at which the condition holds; where it is all there is, those where that is new."""
+    condition = wanted.condition
+    if condition is None:
+        return lines
+    kept: set[int] = set()
+    did_hold = False
+    for line in sorted(lines):
+        stack = tape.state_at(line).stack
+        holds = condition.holds(stack[-1] if stack else None)
+        if holds and not (wanted.kind is BreakKind.WHEN and did_hold):
+            kept.add(line)
+        did_hold = holds
+    return kept
+
+
 def _lines(tape: Tape, wanted: Breakpoint) -> Iterator[int]:
     if wanted.kind is BreakKind.LINE:
         yield from tape.hits(wanted.name, wanted.line)
-    elif wanted.kind is BreakKind.CHANGE and len(tape):
-        last = len(tape) - 1
-        for count, change in enumerate(tape.changes(wanted.name, last)):
-            if count >= _MOST_CHANGES:
-                return
+    elif wanted.kind is BreakKind.CHANGE:
+        for change in _changes(tape, wanted.name):
             yield change.position if change.set_by is None else change.set_by
+    elif wanted.kind is BreakKind.WHEN and wanted.condition is not None:
+        names = wanted.condition.names
+        if all(name.startswith("self.") for name in names):
+            # Only with a value can a condition change.
+            for name in names:
+                yield from (change.position for change in _changes(tape, name))
+        else:  # A local is another one in each call.
+            places = map(tape.at, range(min(len(tape), _MOST_CHANGES)))
+            yield from (place.position for place in places if place.kind is Kind.LINE)
+
+
+def _changes(tape: Tape, name: str) -> Iterator[Change]:
+    return islice(tape.changes(name, len(tape) - 1), _MOST_CHANGES) if len(tape) else iter(())
