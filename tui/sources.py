@@ -183,6 +183,11 @@ class WarehouseRuns:
         self._one_at_a_time = threading.Lock()
 
     @property
+    def warehouse(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
     def name(self) -> str:
         """The file's path."""
         return str(self._path)
@@ -282,6 +287,11 @@ class SourceAround:
     def is_live(self) -> bool:
         """Whether open runs of the source go on while they are looked at."""
         return bool(getattr(self._source, "is_live", False))
+
+    @property
+    def warehouse(self) -> Path | None:
+        """The source's, if it is one."""
+        return getattr(self._source, "warehouse", None)
 
     @property
     def name(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import events
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from tui.app.lines import LineView
@@ -90,8 +92,24 @@ class Prompt(Input):
     class Dropped(Message):
         """The reader changed their mind."""
 
-    def open(self, placeholder: str, value: str = "") -> None:
-        """Appear, ready to type."""
+        def __init__(self, prompt: Prompt) -> None:
+            super().__init__()
+            self.prompt = prompt
+
+        @property
+        def control(self) -> Prompt:
+            """The line that it was typed into."""
+            return self.prompt
+
+    def open(self, placeholder: str, value: str = "", words: Iterable[str] = ()) -> None:
+        """Appear, ready to type.
+
+        Args:
+            placeholder: What is asked for.
+            value: What is there to begin with.
+            words: What is offered to complete what is typed; `→` takes it.
+        """
+        self.suggester = SuggestFromList(words)
         self.placeholder = placeholder
         self.value = value
         self.cursor_position = len(value)
@@ -104,4 +122,4 @@ class Prompt(Input):
 
     def action_drop(self) -> None:
         """Tell the screen; it knows what to restore."""
-        self.post_message(self.Dropped())
+        self.post_message(self.Dropped(self))

@@ -248,10 +248,16 @@ class ReplayActions(ReplayView):
 
     # -- prompts -------------------------------------------------------------------------------
 
-    def ask(self, what: str, answer: Callable[[str], None], value: str = "") -> None:
+    def ask(
+        self,
+        what: str,
+        answer: Callable[[str], None],
+        value: str = "",
+        words: Iterable[str] = (),
+    ) -> None:
         """Have the reader type something."""
         self._asking = answer
-        self.query_one(Prompt).open(what, value)
+        self.query_one(Prompt).open(what, value, words)
 
     @on(Input.Submitted)
     def _answered(self, message: Input.Submitted) -> None:

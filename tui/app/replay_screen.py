@@ -24,7 +24,7 @@ from tui.app.replay_keys import KEYS
 from tui.event_words import searched_texts
 from tui.haystack import Haystack
 from tui.pieces import Line, Piece, Tone, piece
-from tui.replay.commands import CommandError, parse_command, position_at
+from tui.replay.commands import VERBS, CommandError, parse_command, position_at
 from tui.replay.conditions import ConditionError
 from tui.replay.focus import Focus
 from tui.replay.moves import Moves
@@ -244,7 +244,8 @@ class ReplayScreen(ReplayActions):
 
     def action_command(self) -> None:
         """Type a command."""
-        self.ask("an event id, +30s, turn N, break …, watch …, record, help, …", self.command)
+        asked = "an event id, +30s, turn N, break …, watch …, record, help, …"
+        self.ask(asked, self.command, words=VERBS)
 
     def command(self, text: str) -> None:
         """Do what was typed after the colon."""

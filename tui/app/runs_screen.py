@@ -21,22 +21,24 @@ from textual.worker import get_current_worker
 from replayer.history import Rejected
 from tracer.identity import RunKey
 from tui import filters
+from tui.app.asking import answer, arguments_of
 from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.diff_screen import DiffScreen
 from tui.app.forks_screen import ForksScreen
-from tui.app.help_screen import TextScreen
+from tui.app.help_screen import AnswerScreen, TextScreen
 from tui.app.lines import LineList
 from tui.app.pauses import uncollected
 from tui.app.replay_screen import ReplayScreen
 from tui.app.run_table import RunTable, headings
-from tui.pieces import Line, Lines, Piece, Tone, piece
+from tui.pieces import BLANK, Line, Lines, Piece, Tone, piece
+from tui.replay.commands import RUNS_VERBS, CommandError, parse_command
 from tui.replay.sitting import Sitting
 from tui.sources import RunRow
 
 _FIRST_BATCH_SECONDS = 0.1
 _LATER_BATCHES = 1.5
 """How much longer each batch takes than the one before: all rows are sorted for each."""
-_MARK_FIRST = " mark a run with space, go to another, and press D"
+_MARK_FIRST = "mark a run with space, go to another, and press D"
 
 
 class RunsScreen(Screen[None]):
@@ -44,6 +46,7 @@ class RunsScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", tooltip="show only runs that match"),
+        Binding("colon", "command", "command", key_display=":", tooltip="type a command"),
         Binding("enter", "open", "open", tooltip="walk through this run"),
         Binding("space", "mark", "mark", tooltip="mark this run, to compare it"),
         Binding("D", "diff", "diff", tooltip="compare the marked run with another, or this one"),
@@ -107,6 +110,7 @@ class RunsScreen(Screen[None]):
         yield LineList(id="runs")
         yield KeyBar()
         yield Prompt(id="filter")
+        yield Prompt(id="command")
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -203,30 +207,124 @@ class RunsScreen(Screen[None]):
 
     def action_filter(self) -> None:
         """Type a filter."""
-        prompt = self.query_one(Prompt)
+        prompt = self.query_one("#filter", Prompt)
         prompt.open(
             "filter: text  !text  status:failed  type:…  cost>0.5  steps>10", self._filter.text
         )
 
-    @on(Input.Changed)
+    @on(Input.Changed, "#filter")
     def _filter_typed(self, message: Input.Changed) -> None:
         self._filter = filters.parse(message.value)
         self._refilter()
 
-    @on(Input.Submitted)
+    @on(Input.Submitted, "#filter")
     def _filter_kept(self) -> None:
-        self.query_one(Prompt).close()
+        self.query_one("#filter", Prompt).close()
         self.query_one(LineList).focus()
 
-    @on(Prompt.Dropped)
+    @on(Prompt.Dropped, "#filter")
     def action_leave_filter(self) -> None:
         """Show every run again."""
-        prompt = self.query_one(Prompt)
-        prompt.value = ""
-        prompt.close()
-        self._filter = filters.parse("")
-        self._refilter()
+        self.query_one("#filter", Prompt).close()
+        self.filter_for("")
         self.query_one(LineList).focus()
+
+    def filter_for(self, text: str) -> None:
+        """Show the runs that match, as if it had been typed."""
+        with self.prevent(Input.Changed):
+            self.query_one("#filter", Prompt).value = text
+        self._filter = filters.parse(text)
+        self._refilter()
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def action_command(self) -> None:
+        """Type a command."""
+        prompt = self.query_one("#command", Prompt)
+        prompt.open("diff A B, open RUN, cost, failures, sql …, help, …", words=RUNS_VERBS)
+
+    @on(Prompt.Dropped, "#command")
+    def _drop_command(self) -> None:
+        self.query_one("#command", Prompt).close()
+        self.query_one(LineList).focus()
+
+    @on(Input.Submitted, "#command")
+    def _command_typed(self, message: Input.Submitted) -> None:
+        self._drop_command()
+        self.command(message.value)
+
+    def command(self, text: str) -> None:
+        """Do what was typed after the colon."""
+        if not text.strip():
+            return
+        try:
+            command = parse_command(text, RUNS_VERBS)
+            self._do(command.verb, command.argument)
+        except CommandError as error:
+            self._remark(str(error))
+
+    def _do(self, verb: str, argument: str) -> None:
+        match verb:
+            case "open" | "show":
+                self._open(self._named(argument)) if argument else self.action_open()
+            case "diff":
+                self._diff([self._named(each) for each in argument.split()])
+            case "forks":
+                self.action_forks()
+            case "filter":
+                self.filter_for(argument)
+            case "errors":
+                self.filter_for("status:failed")
+            case "runs":
+                self.action_leave_filter()
+            case "help":
+                self.app.call_later(self.app.run_action, "help")
+            case "quit":
+                self.app.exit()
+            case _:
+                self._ask_warehouse(verb, argument)
+
+    def _named(self, text: str) -> RunKey:
+        found = self._source.named(text)
+        if len(found) != 1:
+            raise CommandError(f"{len(found)} of the runs listed here answer to {text!r}")
+        return found[0]
+
+    def _diff(self, named: Sequence[RunKey]) -> None:
+        current = self._current()
+        keys = [current, *named] if len(named) == 1 and current is not None else [*named]
+        if not named:
+            self.action_diff()
+        elif len(set(keys)) == 2 and len(keys) == 2:
+            self.app.push_screen(DiffScreen(self._source, keys[0], keys[1]))
+        else:
+            raise CommandError("name two runs, or one to compare with the current")
+
+    def _ask_warehouse(self, verb: str, argument: str) -> None:
+        warehouse = self._source.warehouse
+        if warehouse is None:
+            raise CommandError(f"`{verb}` asks a warehouse; `retrospan import` makes one of these")
+        try:
+            arguments = arguments_of(verb, argument, warehouse)
+        except ValueError as error:
+            raise CommandError(f"{argument[:40]!r} cannot be read: {error}") from error
+        self._remark(f"{verb}…", Tone.NOTE)
+        self.run_worker(
+            self._answered(verb, argument, arguments),
+            group="answer",
+            exclusive=True,
+            exit_on_error=False,
+            description="answer",
+        )
+
+    async def _answered(self, verb: str, argument: str, arguments: list[str]) -> None:
+        lines = await answer(arguments)
+        self._tell()
+        asked: Line = (piece(f"{verb} {argument}", Tone.NOTE),)
+        await self.app.push_screen(AnswerScreen(verb, [asked, BLANK, *lines]))
+
+    def _remark(self, text: str, tone: Tone = Tone.WARN) -> None:
+        self.query_one("#heading", Heading).tell((piece(f" {text}", tone),))
 
     # -- opening -------------------------------------------------------------------------------
 
@@ -258,7 +356,7 @@ class RunsScreen(Screen[None]):
         if len(set(keys)) == 2:
             self.app.push_screen(DiffScreen(self._source, keys[0], keys[1]))
         else:
-            self.query_one("#heading", Heading).tell((piece(_MARK_FIRST, Tone.WARN),))
+            self._remark(_MARK_FIRST)
 
     def action_forks(self) -> None:
         """Show every fork of the current run."""

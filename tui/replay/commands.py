@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
@@ -36,7 +36,25 @@ VERBS: Final = {
     "waits": "what it waited for, and what it waits for now",
     "watch": "NAME: keep a value in sight",
 }
-"""Every verb with its help."""
+"""Every verb of a replay with its help."""
+
+RUNS_VERBS: Final = {
+    "cost": "[OPTIONS]: what model calls cost, as `retrospan cost`",
+    "diff": "[A] [B]: compare two runs, or one with the current",
+    "errors": "show only runs that failed",
+    "failures": "[OPTIONS]: what fails, how often, and where",
+    "filter": "TEXT: show only runs that match",
+    "forks": "every fork of the current run",
+    "help": "keys that work here",
+    "open": "[RUN]: walk through a run",
+    "quit": "leave the app",
+    "runs": "show every run again",
+    "show": "[RUN]: walk through a run",
+    "sql": "QUERY: ask the warehouse",
+    "stuck": "[OPTIONS]: open runs that do not get on",
+    "waits": "[OPTIONS]: what runs wait for",
+}
+"""Every verb of a list of runs with its help."""
 
 _OFFSET: Final = re.compile(r"\+(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
@@ -56,23 +74,23 @@ class Command:
     argument: str = ""
 
 
-def parse_command(text: str, extra: Sequence[str] = ()) -> Command:
+def parse_command(text: str, verbs: Mapping[str, str] = VERBS) -> Command:
     """Read a command.
 
     Args:
         text: As typed, without the colon.
-        extra: Verbs of the screen beside `VERBS`.
+        verbs: Those of the screen.
 
     Raises:
         CommandError: There is no such verb.
     """
     text = text.strip()
-    if text.isdecimal():
+    if text.isdecimal() and "event" in verbs:
         return Command("event", text)
-    if _OFFSET.fullmatch(text) or _CLOCK.fullmatch(text):
+    if "event" in verbs and (_OFFSET.fullmatch(text) or _CLOCK.fullmatch(text)):
         return Command("time", text)
     verb, _, argument = text.partition(" ")
-    known = [*VERBS, *extra]
+    known = list(verbs)
     if verb in known:
         return Command(verb, argument.strip())
     found = [each for each in known if verb and each.startswith(verb)]
