@@ -57,6 +57,8 @@ def main(arguments: list[str]) -> int:
         path = options.keep or Path(folder) / "queries.duckdb"
         if not path.exists():
             make(path, options.events)
+        with open_warehouse(path):  # A kept one gets the views and rules of this version.
+            pass
         with duckdb.connect(path, read_only=True) as connection:
             return _report(connection)
 

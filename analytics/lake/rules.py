@@ -87,6 +87,10 @@ class Rules(ABC):
                 return _each_extracted(node)
             case exp.SetOperation() if node.args.get("by_name"):
                 return _by_position(node)
+            case exp.Bracket() if _is_one_of_quantiles(node):
+                # Found one by one, because no other engine has NULL for the list of no values.
+                shares = node.this.expression.expressions
+                return self._quantile(node.this.this, shares[int(node.expressions[0].name) - 1])
             case exp.PercentileCont():
                 return self._quantile(node.this, node.expression)
             case exp.Anonymous() if node.name.lower() == "json_exists":
@@ -261,6 +265,16 @@ def _by_position(node: exp.SetOperation) -> exp.SetOperation:
     right.set("expressions", [selected[name] for name in node.named_selects])
     node.set("by_name", None)
     return node
+
+
+def _is_one_of_quantiles(node: exp.Bracket) -> bool:
+    """Whether it picks a quantile from a list that one call finds."""
+    found = node.this
+    return (
+        isinstance(found, exp.PercentileCont)
+        and isinstance(found.expression, exp.Array)
+        and isinstance(node.expressions[0], exp.Literal)
+    )
 
 
 def _is_count(node: exp.Expr) -> bool:

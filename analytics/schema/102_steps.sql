@@ -100,13 +100,10 @@ SELECT workflow_type, kind, name, count(*) AS n_steps,
        count(*) FILTER (outcome IS NULL) AS n_open,
        CAST(sum(n_attempts) AS BIGINT) AS n_attempts,
        CAST(sum(n_failed_attempts) AS BIGINT) AS n_failed_attempts,
-       ref.quantile(total_s, 0.5) AS p50_s, ref.quantile(total_s, 0.95) AS p95_s,
-       ref.quantile(total_s, 0.99) AS p99_s,
-       ref.quantile(last_attempt_s, 0.5) AS attempt_p50_s,
-       ref.quantile(last_attempt_s, 0.95) AS attempt_p95_s,
-       ref.quantile(last_attempt_s, 0.99) AS attempt_p99_s,
-       ref.quantile(queue_s, 0.5) AS queue_p50_s, ref.quantile(queue_s, 0.95) AS queue_p95_s,
-       ref.quantile(queue_s, 0.99) AS queue_p99_s
+       ref.p50(total_s) AS p50_s, ref.p95(total_s) AS p95_s, ref.p99(total_s) AS p99_s,
+       ref.p50(last_attempt_s) AS attempt_p50_s, ref.p95(last_attempt_s) AS attempt_p95_s,
+       ref.p99(last_attempt_s) AS attempt_p99_s, ref.p50(queue_s) AS queue_p50_s,
+       ref.p95(queue_s) AS queue_p95_s, ref.p99(queue_s) AS queue_p99_s
 FROM core.settled_steps
 WHERE NOT is_fork
 GROUP BY workflow_type, kind, name;
@@ -130,10 +127,9 @@ COMMENT ON COLUMN mart.step_stats.queue_p95_s IS '95th percentile of seconds fro
 COMMENT ON COLUMN mart.step_stats.queue_p99_s IS '99th percentile of seconds from scheduling to start';
 
 CREATE MACRO mart.step_latency(since := NULL, until := NULL) AS TABLE
-SELECT workflow_type, kind, name, count(*) AS n_steps, ref.quantile(total_s, 0.5) AS p50_s,
-       ref.quantile(total_s, 0.95) AS p95_s, ref.quantile(total_s, 0.99) AS p99_s,
-       ref.quantile(queue_s, 0.5) AS queue_p50_s, ref.quantile(queue_s, 0.95) AS queue_p95_s,
-       ref.quantile(queue_s, 0.99) AS queue_p99_s, max(total_s) AS max_s
+SELECT workflow_type, kind, name, count(*) AS n_steps, ref.p50(total_s) AS p50_s,
+       ref.p95(total_s) AS p95_s, ref.p99(total_s) AS p99_s, ref.p50(queue_s) AS queue_p50_s,
+       ref.p95(queue_s) AS queue_p95_s, ref.p99(queue_s) AS queue_p99_s, max(total_s) AS max_s
 FROM core.settled_steps
 WHERE NOT is_fork AND (since IS NULL OR scheduled_at >= since::TIMESTAMP)
   AND (until IS NULL OR scheduled_at < until::TIMESTAMP)

@@ -196,8 +196,8 @@ SELECT workflow_type, label, count(*) AS n_waits, count(*) FILTER (outcome = 'an
        count(*) FILTER (outcome = 'open') AS n_open,
        count(*) FILTER (outcome = 'abandoned') AS n_abandoned,
        CAST(sum(n_rejected) AS BIGINT) AS n_rejected,
-       ref.quantile(CASE WHEN outcome = 'answered' THEN wait_s END, 0.5) AS p50_s,
-       ref.quantile(CASE WHEN outcome = 'answered' THEN wait_s END, 0.95) AS p95_s,
+       ref.p50(CASE WHEN outcome = 'answered' THEN wait_s END) AS p50_s,
+       ref.p95(CASE WHEN outcome = 'answered' THEN wait_s END) AS p95_s,
        max(CASE WHEN outcome = 'answered' THEN wait_s END) AS max_s,
        min(CASE WHEN outcome = 'open' THEN opened_at END) AS oldest_open_at
 FROM mart.approvals

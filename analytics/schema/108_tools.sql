@@ -4,8 +4,8 @@ SELECT r.workflow_type, t.tool_name, t.tool_type, t.agent_name, count(*) AS n_ca
        count(*) FILTER (t.outcome != 'blocked') AS n_allowed,
        count(*) FILTER (t.outcome = 'blocked') AS n_blocked,
        count(*) FILTER (t.outcome = 'failed') AS n_failed, count(DISTINCT t.run_id) AS n_runs,
-       ref.quantile(CASE WHEN t.outcome != 'blocked' THEN t.latency_s END, 0.5) AS p50_s,
-       ref.quantile(CASE WHEN t.outcome != 'blocked' THEN t.latency_s END, 0.95) AS p95_s,
+       ref.p50(CASE WHEN t.outcome != 'blocked' THEN t.latency_s END) AS p50_s,
+       ref.p95(CASE WHEN t.outcome != 'blocked' THEN t.latency_s END) AS p95_s,
        max(t.result_bytes) AS max_result_bytes, max(t.started_at) AS last_used
 FROM core.tool_calls t
 LEFT JOIN core.runs r ON r.workflow_id = t.workflow_id AND r.run_id = t.run_id
@@ -28,16 +28,23 @@ COMMENT ON COLUMN mart.tool_use.max_result_bytes IS 'Bytes of the largest result
 COMMENT ON COLUMN mart.tool_use.last_used IS 'When last, UTC';
 
 CREATE VIEW mart.tool_blocks AS
-SELECT r.workflow_type, t.tool_name, t.block_policy, count(*) AS n_blocked,
-       count(DISTINCT t.run_id) AS n_runs, min(t.started_at) AS first_seen,
-       max(t.started_at) AS last_seen, arg_max(t.block_reason, t.started_at) AS example_reason,
-       arg_max(t.workflow_id, t.started_at) AS example_workflow_id,
-       arg_max(t.run_id, t.started_at) AS example_run_id
-FROM core.tool_calls t
-LEFT JOIN core.runs r ON r.workflow_id = t.workflow_id AND r.run_id = t.run_id
-LEFT JOIN core.settled_runs f ON f.workflow_id = t.workflow_id AND f.run_id = t.run_id
-WHERE NOT t.is_nested AND t.outcome = 'blocked' AND NOT coalesce(f.is_fork, false)
-GROUP BY r.workflow_type, t.tool_name, t.block_policy;
+SELECT workflow_type, tool_name, block_policy, count(*) AS n_blocked,
+       count(DISTINCT run_id) AS n_runs, min(started_at) AS first_seen,
+       max(started_at) AS last_seen, max(CASE WHEN place = 1 THEN block_reason END) AS example_reason,
+       max(CASE WHEN place = 1 THEN workflow_id END) AS example_workflow_id,
+       max(CASE WHEN place = 1 THEN run_id END) AS example_run_id
+FROM (
+    SELECT r.workflow_type, t.tool_name, t.block_policy, t.block_reason, t.workflow_id, t.run_id,
+           t.started_at,
+           row_number() OVER (
+               PARTITION BY r.workflow_type, t.tool_name, t.block_policy
+               ORDER BY t.started_at DESC NULLS LAST, t.trace_id DESC, t.span_id DESC) AS place
+    FROM core.tool_calls t
+    LEFT JOIN core.runs r ON r.workflow_id = t.workflow_id AND r.run_id = t.run_id
+    LEFT JOIN core.settled_runs f ON f.workflow_id = t.workflow_id AND f.run_id = t.run_id
+    WHERE NOT t.is_nested AND t.outcome = 'blocked' AND NOT coalesce(f.is_fork, false)
+) b
+GROUP BY workflow_type, tool_name, block_policy;
 COMMENT ON VIEW mart.tool_blocks IS 'One row per tool and the policy that did not let it run; forks are left out';
 COMMENT ON COLUMN mart.tool_blocks.workflow_type IS 'Workflow type';
 COMMENT ON COLUMN mart.tool_blocks.tool_name IS 'Name of the tool';

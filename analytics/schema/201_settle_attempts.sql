@@ -6,7 +6,8 @@ WITH accounts AS (
     SELECT * FROM accounts
     WHERE attempt_source = 'span'
     QUALIFY row_number() OVER (
-        PARTITION BY workflow_id, run_id, step_id, attempt ORDER BY ended_at DESC NULLS LAST
+        PARTITION BY workflow_id, run_id, step_id, attempt
+        ORDER BY ended_at DESC NULLS LAST, span_id
     ) = 1
 ), of_histories AS (
     SELECT * FROM accounts WHERE attempt_source = 'history'

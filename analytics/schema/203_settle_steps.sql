@@ -12,11 +12,10 @@ WITH steps AS (
            count(*) FILTER (attempt_source = 'span' AND outcome IN ('failed', 'timed_out')) AS n_failed,
            count(duration_s) FILTER (outcome IN ('failed', 'timed_out')) AS n_timed,
            coalesce(round(sum(duration_s) FILTER (outcome IN ('failed', 'timed_out')), 9), 0) AS failed_s,
-           max(attempt) FILTER (outcome IN ('failed', 'timed_out')) AS last_failed,
-           arg_max(failure_type, attempt) FILTER (outcome IN ('failed', 'timed_out')) AS type,
-           arg_max(failure_message, attempt) FILTER (outcome IN ('failed', 'timed_out')) AS message,
-           arg_max(failure_fingerprint, attempt) FILTER (outcome IN ('failed', 'timed_out'))
-               AS fingerprint
+           -- Of one attempt: where it has no message, an earlier one's would not be its own.
+           arg_max({'type': failure_type, 'message': failure_message,
+                    'fingerprint': failure_fingerprint}, attempt)
+               FILTER (outcome IN ('failed', 'timed_out')) AS retried_for
     FROM core.settled_attempts SEMI JOIN settling USING (workflow_id, run_id)
     GROUP BY ALL
 ), calls AS (
@@ -27,8 +26,9 @@ WITH steps AS (
     GROUP BY ALL
 ), counted AS (
     SELECT s.*, r.workflow_type, ref.is_fork(r.memo) AS is_fork, a.failed_s AS known_failed_s,
-           coalesce(a.n_timed, 0) AS n_timed, a.type AS retried_for_type, a.message AS retried_for_message,
-           a.fingerprint AS retried_for_fingerprint, coalesce(c.n_calls, 0) AS n_llm_calls,
+           coalesce(a.n_timed, 0) AS n_timed, a.retried_for.type AS retried_for_type,
+           a.retried_for.message AS retried_for_message,
+           a.retried_for.fingerprint AS retried_for_fingerprint, coalesce(c.n_calls, 0) AS n_llm_calls,
            c.cost_usd, c.wasted_usd, c.good_usd,
            greatest(s.n_attempts, coalesce(a.n_attempts, 0)) AS tries,
            coalesce(a.n_attempts > 0 AND a.n_attempts >= s.n_attempts, false) AS attempts_are_exact,

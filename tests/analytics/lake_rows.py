@@ -1,8 +1,7 @@
 """When the rows of two engines are the same.
 
 As sets: a view has no order. Numbers may differ in the ninth digit, because engines add floats in
-another order; times are compared to the microsecond, which is all that Spark has. An example that
-a view picks, the latest or largest of its kind, may be another one where several are as late.
+another order; times are compared to the microsecond, which is all that Spark has.
 """
 
 from __future__ import annotations
@@ -14,18 +13,28 @@ from decimal import Decimal
 from itertools import compress, zip_longest
 from typing import Any
 
-_PICKED = ("example_", "where_name", "first_build_id")
-
 type Rows = Iterable[Sequence[Any]]
 
 
 def differences(
-    columns: Sequence[str], rows: Rows, other_columns: Sequence[str], other_rows: Rows
+    columns: Sequence[str],
+    rows: Rows,
+    other_columns: Sequence[str],
+    other_rows: Rows,
+    picked: tuple[str, ...] = (),
 ) -> list[str]:
-    """What differs, one line each; empty where the answers are the same."""
+    """What differs, one line each; empty where the answers are the same.
+
+    Args:
+        columns: Names, as one engine tells them.
+        rows: Its rows.
+        other_columns: Names, as the other tells them.
+        other_rows: Its rows.
+        picked: How names of columns begin that may differ, because several values are as good.
+    """
     if tuple(columns) != tuple(other_columns):
         return [f"columns {columns} and {other_columns}"]
-    exact = [not name.startswith(_PICKED) for name in columns]
+    exact = [not name.startswith(picked) for name in columns]
     pairs = zip_longest(_sorted(rows, exact), _sorted(other_rows, exact))
     return [f"{left} and {right}" for left, right in pairs if not _same_row(left, right, exact)]
 

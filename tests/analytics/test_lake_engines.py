@@ -23,6 +23,8 @@ from tests.analytics.lake_rows import differences
 from tests.analytics.lake_runs import generated_runs
 
 VIEWS = [name for name in catalog().views if name.startswith(("mart.", "ref."))]
+_PICKED = {"mart.payload_headroom": ("example_",)}
+"""Where payloads are as large as each other, an engine may show any of them."""
 _ROOT = Path(__file__).parent.parent.parent
 
 
@@ -62,7 +64,13 @@ def _compared(engine: Engine, lake: Path) -> dict[str, list[str]]:
             expected = connection.execute(f"FROM {view}")
             columns = [column[0] for column in expected.description or []]
             answer = engine.query(f"SELECT * FROM {view}")
-            told = differences(columns, expected.fetchall(), answer.columns, answer.rows)
+            told = differences(
+                columns,
+                expected.fetchall(),
+                answer.columns,
+                answer.rows,
+                _PICKED.get(view, ()),
+            )
             if told:
                 found[view] = told[:3]
     return found

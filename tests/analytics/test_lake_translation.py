@@ -50,6 +50,11 @@ def test_every_mart_view_of_a_warehouse_is_translated(warehouse: Warehouse) -> N
             "quantileExactInclusive(0.95)(steps.total_s)",
         ),
         (
+            "SELECT ref.p95(total_s) AS q FROM mart.steps",
+            "PERCENTILE(( steps.total_s ), 0.95)",
+            "quantileExactInclusive(0.95)(( steps.total_s ))",
+        ),
+        (
             "SELECT arg_max(status, started_at) AS a FROM mart.run_summary",
             "MAX_BY( run_summary.status, CASE WHEN NOT run_summary.status IS NULL",
             "argMax(run_summary.status, run_summary.started_at)",

@@ -112,6 +112,9 @@ MACROS = {
         "SELECT memo, ref.is_fork(memo) AS is_fork FROM (VALUES"
         """ ('{"retrospan.fork": {"run_id": "r"}}'::JSON), ('{"fork": 1}'), (NULL)) AS m(memo)"""
     ),
+    "ref.p50": "SELECT ref.p50(n) AS middle FROM range(6) AS r(n)",
+    "ref.p95": "SELECT ref.p95(n) AS p95, ref.p95(nullif(0, 0)) AS none FROM range(6) AS r(n)",
+    "ref.p99": "SELECT ref.p99(n) AS p99 FROM range(6) AS r(n)",
     "ref.quantile": "SELECT ref.quantile(n, 0.25) AS quarter FROM range(5) AS r(n)",
     "ref.share": "SELECT ref.share(1, 4) AS a, ref.share(1, 0) AS b, ref.share(NULL, 2) AS c",
     "ref.tenant": (
