@@ -84,7 +84,7 @@ async def test_filters_are_set_and_left_by_command(folder: Path) -> None:
         assert "1 of 3 runs" in lines_of(app)[0]
         await pilot.press("slash")
         await settled(pilot)
-        assert "status:failed" in screen_text(app).splitlines()[-2]
+        assert "status:failed" in screen_text(app).splitlines()[-1]
         await pilot.press("enter", "colon", *typed("runs"), "enter")
         await settled(pilot)
         assert "3 of 3 runs" in lines_of(app)[0]
