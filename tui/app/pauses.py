@@ -38,8 +38,9 @@ def uncollected() -> Iterator[None]:
     """Keep the garbage collector from what a thread makes inside.
 
     A collection over the objects of 50,000 events stops every key press for 100 ms or more. They
-    live long and form no cycles, so reference counts free them all the same. Threads may be inside
-    at once; the last one to leave turns the collector on again.
+    live long and form no cycles, so reference counts free them all the same. What does form cycles
+    in here, such as a client's tasks, is kept until the app ends: this is not for what is done
+    every second. Threads may be inside at once; the last one to leave turns the collector on.
     """
     global _readers
     with _lock:

@@ -235,15 +235,16 @@ class ReplayView(Screen[None]):
 
     @work(thread=True, exclusive=True, group="read", exit_on_error=False, description="read on")
     def _read_on(self, known: Book) -> None:
-        with uncollected():
-            try:
-                history = self.source.load(self.key)
-            except Exception as error:  # noqa: BLE001 - the server may come back
-                self.post_message(self.Remark(f"not followed for now: {error}"))
-                return
-            is_longer = len(history.events) > len(known.walk.events)
-            if is_longer and not get_current_worker().is_cancelled:
-                self.post_message(self.Loaded(book_of(history)))
+        try:
+            history = self.source.load(self.key)
+        except Exception as error:  # noqa: BLE001 - the server may come back
+            self.post_message(self.Remark(f"not followed for now: {error}"))
+            return
+        is_longer = len(history.events) > len(known.walk.events)
+        if is_longer and not get_current_worker().is_cancelled:
+            with uncollected():
+                book = book_of(history)
+            self.post_message(self.Loaded(book))
 
     @on(Unreadable)
     def tell_unreadable(self, message: Unreadable) -> None:
