@@ -10,12 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from tracer.identity import RunKey
 from tui import figures
-from tui.app.bars import Heading
+from tui.app.bars import Heading, KeyBar
 from tui.app.diff_screen import DiffScreen
 from tui.app.lines import LineList
 from tui.forks import ForkTree, Twig, fork_tree, headings
@@ -55,7 +54,7 @@ class ForksScreen(Screen[None]):
         yield Heading(id="heading")
         yield Heading(id="columns")
         yield LineList(id="forks")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin to look."""
