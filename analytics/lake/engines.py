@@ -7,10 +7,11 @@ the warehouse: they are translated, and nothing but the tables and views of the 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +23,7 @@ from analytics.lake.manifest import check_folder
 from analytics.lake.reader import Answer
 from analytics.lake.scripts import clickhouse_preparation, lake_statements
 from analytics.lake.spark_job import SETTINGS, register
-from analytics.lake.translation import Dialect, translate
+from analytics.lake.translation import Dialect, Statement, flat_name, translate
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -54,17 +55,34 @@ class Engine(ABC):
 class _Spark(Engine):
     dialect = Dialect.SPARK
 
-    def __init__(self, session: SparkSession) -> None:
+    def __init__(self, session: SparkSession, statements: Iterable[Statement]) -> None:
         self._session = session
+        self._unmade = {each.name: each for each in statements}
 
     def run(self, sql: str) -> Answer:
         from pyspark.errors import PySparkException
 
         try:
+            self._make_views_of(sql)
             frame = self._session.sql(sql)
             return Answer(tuple(frame.columns), [tuple(row) for row in frame.collect()])
         except PySparkException as error:
             raise LakeError(f"Spark refuses it: {str(error).splitlines()[0]}") from error
+
+    def _make_views_of(self, sql: str) -> None:
+        """Make the views that a query names, and those that they read.
+
+        To make all of them takes as long as Spark takes to start, and a query names a few.
+        """
+        words = {word.lower() for word in re.findall(r"\w+", sql)}
+        for name in [n for n in self._unmade if flat_name(n, self.dialect).lower() in words]:
+            self._make(name)
+
+    def _make(self, name: str) -> None:
+        if statement := self._unmade.pop(name, None):
+            for other in sorted(statement.reads):
+                self._make(other)
+            self._session.sql(statement.create(self.dialect))
 
 
 @contextmanager
@@ -85,8 +103,8 @@ def spark_engine(folder: Path | str, *, master: str = LOCAL, **config: str) -> I
     session = _start(master, config)
     gateway = session.sparkContext._gateway
     try:
-        register(session, str(folder), [each.create(Dialect.SPARK) for each in statements])
-        yield _Spark(session)
+        register(session, str(folder), ())
+        yield _Spark(session, statements)
     finally:
         session.stop()
         # `stop` leaves the process of the driver, and it would stay until this one ends.
