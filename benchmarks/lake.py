@@ -43,6 +43,7 @@ _QUESTIONS = {
     ),
     "mart.step_stats": "SELECT * FROM mart.step_stats",
     "mart.critical_steps": "SELECT * FROM mart.critical_steps",
+    "mart.failure_groups": "SELECT * FROM mart.failure_groups",
     "mart.cost_by_workflow": "SELECT * FROM mart.cost_by_workflow",
 }
 _READY = "until it can be asked"
