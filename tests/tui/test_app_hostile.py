@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
+import json
 import os
+import pkgutil
 import pty
 import re
 import select
@@ -12,18 +15,41 @@ import subprocess
 import termios
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.screen import Screen
 
+import tui.app
+from replayer.alignment import compare, side_of
+from replayer.check import Command, Explanation, Verdict, VerdictStatus
+from replayer.check.model import ChangeKind, CommandKind, Frame
 from replayer.history import RunHistory, read_histories
-from tests.tui.histories import HOSTILE
+from tests.tui.histories import (
+    HOSTILE,
+    HistoryMaker,
+    activity_failure,
+    application_failure,
+    payload,
+)
 from tests.tui.process import command, environment
 from tests.tui.screens import SIZES, screen_text, settled
 from tracer.identity import RunKey
 from tui.app import RetrospanApp
+from tui.app.choice_screen import ChoiceScreen
+from tui.app.diff_screen import DiffScreen
+from tui.app.fork_screen import ForkScreen
+from tui.app.forks_screen import ForksScreen
+from tui.app.help_screen import TextScreen
+from tui.app.payload_screen import PayloadScreen
+from tui.app.places_screen import PlacesScreen
+from tui.app.replay_screen import ReplayScreen
+from tui.app.runs_screen import RunsScreen
+from tui.app.stop_screen import StopScreen
 from tui.pieces import text_of
 from tui.replay.chat import message_lines, messages_of
 from tui.replay.code import CodeView, code_of
+from tui.replay.diff_view import DiffView, Layout, change_lines, difference_rows
 from tui.replay.documents import Tree
 from tui.sources import LoadedRuns
 from tui.text import safe_text
@@ -34,40 +60,120 @@ def assert_harmless(text: str) -> None:
     assert "\t" not in text
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_every_screen_shows_hostile_text_as_text(
-    hostile_file: Path, size: tuple[int, int]
-) -> None:
-    [history] = read_histories([hostile_file])
+def hostile_run(folder: Path, number: int, of: RunKey | None = None) -> RunHistory:
+    """A run in which every text is hostile; no two have a payload in common."""
+    maker = HistoryMaker()
+    run_id = f"0198c5c6-3b1e-7c2a-9d4e-00000000000{number}"
+    maker.start(HOSTILE, HOSTILE, run_id, json.dumps({HOSTILE: [HOSTILE, number]}).encode())
+    if of is not None:
+        told = {"run_id": run_id, "of": str(of), "point": HOSTILE, "changes": HOSTILE}
+        memo = maker.events[0].workflow_execution_started_event_attributes.memo
+        memo.fields["retrospan.fork"].CopyFrom(payload(json.dumps(told).encode()))
+    text = json.dumps(f"{HOSTILE} {number} \u001b[31m [/red] {HOSTILE}").encode()
+    maker.activity(HOSTILE, data=text, failure=activity_failure(HOSTILE, f"{HOSTILE}{number}"))
+    maker.activity("surrogate", data=b'"\\ud800 %d"' % number, result=b"\xff\x00\x1b[2J%d" % number)
+    maker.activity("huge", result=b'"' + b"%d" % number * 1_000_000 + b'"')
+    maker.signal(f"{HOSTILE}{number}")
+    maker.fail(application_failure(f"{HOSTILE}{number}", HOSTILE))
+    path = folder / f"hostile-{number}.pb"
+    path.write_bytes(maker.bytes())
+    [history] = read_histories([path])
     assert isinstance(history, RunHistory)
-    other = RunKey("ns", HOSTILE, HOSTILE)
-    twin = RunHistory(other, history.key_source, history.origin, history.events, history.raw)
-    app = RetrospanApp(LoadedRuns(HOSTILE, [history, twin]))
+    return history
+
+
+PLACE = Frame(HOSTILE, 7, HOSTILE, HOSTILE)
+ASKED = Command(CommandKind.ACTIVITY, HOSTILE, HOSTILE, HOSTILE, 5, stack=(PLACE,))
+STOP = Explanation(
+    ChangeKind.CHANGED_ID, HOSTILE, 5, ASKED, ASKED, (PLACE, PLACE), (ASKED,), HOSTILE, HOSTILE
+)
+CASES: dict[type[Screen[Any]], tuple[tuple[str, ...], ...]] = {
+    RunsScreen: ((), ("slash", *"[red]", "enter"), ("colon", *"[/red]", "enter")),
+    ReplayScreen: (
+        ("enter",),
+        ("right_parenthesis",),
+        ("V",),
+        ("v", "p"),
+        ("t", "G"),
+        ("colon", *"[/red]", "enter"),
+        ("slash", *"[red]", "enter"),
+    ),
+    PayloadScreen: (
+        ("enter", "right_parenthesis", "enter"),
+        *[("vertical_line",)] * 4,
+        ("v",),
+        *[("vertical_line",)] * 4,
+        ("slash", *"[red]", "enter"),
+    ),
+    ChoiceScreen: (("enter", "y"), ("escape", "D")),
+    TextScreen: (("enter", "right_parenthesis", "b", "B"), ("escape", "question_mark")),
+    PlacesScreen: (
+        ("enter", "ctrl+f", *"[red]", "enter"),
+        ("escape", "Z"),
+        ("escape", "M"),
+    ),
+    ForkScreen: (("enter", "right_parenthesis", "F"),),
+    ForksScreen: (("f",), ("G",)),
+    DiffScreen: (
+        ("space", "j", "D"),
+        *[("n",)] * 6,
+        *[("vertical_line",), ("N",)] * 4,
+        ("right_curly_bracket",),
+    ),
+    StopScreen: (),
+}
+"""What is pressed, from the list on, to have each screen show what it can show."""
+
+
+def test_every_screen_has_a_hostile_case() -> None:
+    for module in pkgutil.iter_modules(tui.app.__path__, "tui.app."):
+        importlib.import_module(module.name)
+    bases: list[type[Screen[Any]]] = [Screen]
+    screens: set[type[Screen[Any]]] = set()
+    while bases:
+        below = bases.pop().__subclasses__()
+        bases += below
+        screens |= {each for each in below if each.__module__.startswith("tui.")}
+    assert {each for each in screens if not each.__subclasses__()} == set(CASES)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["narrow", "wide"])
+@pytest.mark.parametrize("screen", CASES, ids=lambda screen: screen.__name__)
+async def test_a_screen_shows_hostile_text_as_text(
+    tmp_path: Path, screen: type[Screen[Any]], size: tuple[int, int]
+) -> None:
+    run = hostile_run(tmp_path, 1)
+    fork = hostile_run(tmp_path, 2, run.key)
+    app = RetrospanApp(LoadedRuns(HOSTILE, [run, fork]))
+    seen: set[type[Screen[Any]]] = set()
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
-        for keys in (
-            ("enter",),
-            ("right_parenthesis",),
-            ("V",),
-            ("v", "p"),
-            ("enter",),  # A payload …
-            ("vertical_line",),
-            ("y",),  # … and what to copy of it.
-            ("escape", "v"),
-            ("escape", "ctrl+f", *"[red]", "enter"),  # Find.
-            ("escape", "Z"),  # Waits.
-            ("escape", "M"),  # Cost.
-            ("escape", "b", "B"),  # Breakpoints.
-            ("escape", "F"),  # Fork.
-            ("escape", "question_mark"),
-            ("escape", "D"),  # Which run to compare with …
-            ("enter",),  # … and the comparison.
-            ("n", "enter"),
-            ("escape", "vertical_line", "vertical_line", "vertical_line"),
-        ):
+        if screen is StopScreen:
+            verdict = Verdict(run.key, HOSTILE, HOSTILE, VerdictStatus.FAILED, 5, explanation=STOP)
+            app.push_screen(StopScreen(verdict, STOP))
+            await settled(pilot)
+            seen.add(type(app.screen))
+            assert_harmless(screen_text(app))
+        for keys in CASES[screen]:
             await pilot.press(*keys)
             await settled(pilot)
+            seen.add(type(app.screen))
             assert_harmless(screen_text(app))
+    assert screen in seen
+
+
+def test_the_lines_of_a_comparison_are_text(tmp_path: Path) -> None:
+    left, right = (side_of(hostile_run(tmp_path, number)) for number in (1, 2))
+    comparison = compare(left, right)
+    assert difference_rows(comparison)
+    for layout in Layout:
+        view = DiffView(comparison, layout, 3)
+        for index in range(len(view)):
+            for width in (20, 80, 140):
+                assert_harmless(text_of(view.line(index, width)))
+    for row in comparison.rows:
+        for line in change_lines(row):
+            assert_harmless(text_of(line))
 
 
 @pytest.mark.parametrize("value", [HOSTILE, [HOSTILE], {HOSTILE: {HOSTILE: [HOSTILE, "\ud800"]}}])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on, work
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
@@ -20,6 +17,7 @@ from textual.worker import get_current_worker
 from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.choice_screen import ChoiceScreen
 from tui.app.copying import copy
+from tui.app.editing import open_pager
 from tui.app.lines import LineList
 from tui.app.pauses import uncollected
 from tui.pieces import Piece, Tone, piece
@@ -327,13 +325,8 @@ class PayloadScreen(Screen[None]):
         """Open it in the reader's pager, outside of the app."""
         if self._document is None:
             return
-        command = shlex.split(os.environ.get("PAGER") or "less")
-        text = "\n".join(self._document.text()).encode() or self._document.raw
-        try:
-            with self.app.suspend():
-                subprocess.run(command, input=text, check=False)
-        except (SuspendNotSupported, OSError) as error:
-            self._tell(f"{command[0]} cannot be started here: {error}")
+        text = "\n".join(self._document.text()).encode(errors="replace") or self._document.raw
+        self._tell(open_pager(self.app, text))
 
     def action_leave(self) -> None:
         """Back to the run."""
