@@ -66,7 +66,13 @@ class Shot:
 
 
 SHOTS: Final = (
-    Shot("runs", keys=("/", "@filter: text", "=!SHP", "enter"), shows="!SHP", is_unordered=True),
+    # Whether the slow model's first answer came before its time was up is another in each demo.
+    Shot(
+        "runs",
+        keys=("/", "@filter: text", "=!SHP !slow", "enter"),
+        shows="!slow",
+        is_unordered=True,
+    ),
     Shot("run", "demo-kyc-provider-down", ("p", "v"), shows="[in]"),
     Shot(
         "replay",
