@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -31,28 +31,38 @@ def knowledge_of(warehouse: Path | str, key: RunKey) -> Knowledge:
     return Knowledge([_decision(*row) for row in rows], calls)
 
 
-def _decision(at: int, function: str, attributes: str) -> Decision:
-    told: dict[str, Any] = orjson.loads(attributes)
-    file, line = str(told.get("code.file.path", "")), told.get("code.line.number")
-    outcome = told.get("retrospan.branch.outcome")
-    name = told.get("retrospan.decision.name")
-    values = told.get("retrospan.branch.values" if name is None else "retrospan.decision.why")
+def _decision(
+    at: int,
+    function: str,
+    file: str | None,
+    line: int | None,
+    told: str | None,
+    outcome: str | None,
+    occurrence: int | None,
+    because: str | None,
+    reasons: str | None,
+) -> Decision:
     return Decision(
-        place=f"{file}:{function}:{line}",
+        place=f"{file or ''}:{function}:{line}",
         qualname=function,
-        line=line if isinstance(line, int) else 0,
-        condition=str(told.get("retrospan.branch.condition", "") if name is None else name),
-        outcome=outcome if isinstance(outcome, bool | int | float) else str(outcome),
-        occurrence=_count(told.get("retrospan.branch.occurrence")),
+        line=line or 0,
+        condition=told or "",
+        outcome=_outcome(outcome),
+        occurrence=occurrence or 1,
         at=at,
-        file=file,
-        values=_values(values),
-        because=str(told.get("retrospan.branch.because", "")),
+        file=file or "",
+        values=_values(reasons),
+        because=because or "",
     )
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 1
+def _outcome(text: str | None) -> bool | int | float | str:
+    """What was decided, from the text that the warehouse keeps of it."""
+    try:
+        outcome = orjson.loads(text or "")
+    except orjson.JSONDecodeError:
+        return str(text)
+    return outcome if isinstance(outcome, bool | int | float) else str(text)
 
 
 def _values(text: object) -> tuple[tuple[str, str], ...]:
@@ -80,11 +90,10 @@ GROUP BY ALL
 """
 
 _DECISIONS: Final = """
-SELECT epoch_ns(start_time_unix_nano), span_attributes ->> '$."code.function.name"',
-       span_attributes
-FROM core.spans
-WHERE span_kind = 'branch' AND workflow_id = $workflow_id AND run_id = $run_id
-  AND $namespace IS NOT NULL AND span_attributes ->> '$."code.function.name"' IS NOT NULL
-ORDER BY start_time_unix_nano,
-         CAST(span_attributes ->> '$."retrospan.branch.occurrence"' AS BIGINT)
+SELECT epoch_ns(taken_at), function, file, line, coalesce(decision, condition), outcome,
+       occurrence, because, reasons
+FROM core.branches
+WHERE workflow_id = $workflow_id AND run_id = $run_id
+  AND coalesce(namespace, $namespace) = $namespace AND function IS NOT NULL
+ORDER BY taken_at, occurrence
 """

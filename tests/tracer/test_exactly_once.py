@@ -73,6 +73,8 @@ def seen(telescope: Telescope) -> dict[str, Shape]:
 
 async def start(client: Client, *parts: str, **options: Any) -> Handle:
     options.setdefault("id", f"features-{uuid.uuid4()}")
+    # A task that fails, or is lost in a reset, is given out again when it has timed out.
+    options.setdefault("task_timeout", timedelta(seconds=3))
     return await client.start_workflow(Features.run, list(parts), task_queue=QUEUE, **options)
 
 
