@@ -214,10 +214,12 @@ _SHAPES: Final[tuple[tuple[Callable[[object], bool], Callable[[object], ModelUsa
 def _get(values: object, name: str) -> object:
     """A member of parsed JSON, or an attribute of a client library's object."""
     # Parsed JSON is made of plain dicts, and asking an abstract class takes ten times as long.
+    if values is None:
+        return None
     if type(values) is dict or isinstance(values, Mapping):
         return values.get(name)
     # Texts and numbers have attributes too, but none of an answer's.
-    is_plain = values is None or isinstance(values, (str, bytes, int, float, list, tuple))
+    is_plain = isinstance(values, (str, bytes, int, float, list, tuple))
     return None if is_plain else getattr(values, name, None)
 
 

@@ -44,6 +44,10 @@ type Attributes = Any
 
 _NS = 1_000_000_000
 
+_IN_THE_ANSWER = "request-from-RespondWorkflowTaskCompleted"
+"""How servers sign a task that a worker got in the answer to the one before, as it does every few
+seconds while a local activity is at work. The event's time is some 100 us after that one's."""
+
 
 def run_from_events(key: RunKey, events: Iterable[Event]) -> Run:
     """The model of a run, from its events in ascending order."""
@@ -180,6 +184,8 @@ class EventReader:
     def _workflow_task_started(self, event: Event, a: Attributes) -> None:
         task = self._task(event)
         task.started_at = self._at
+        if a.request_id == _IN_THE_ANSWER:
+            self.machine.task_followed_at_once()
         task.started_event_id = self._run.history_length = self._id
         task.identity = a.identity
         task.suggest_continue_as_new = a.suggest_continue_as_new

@@ -69,6 +69,10 @@ class RunMachine:
         self._open[step.seq] = step
         return step
 
+    def worker_was_busy(self, since: int) -> None:
+        """A local activity that was asked for then was at work until the last completed task."""
+        self._waits.worker_was_busy(since)
+
     def step_withdrawn(self, step: Step) -> None:
         """The workflow changed its mind before anybody heard of the step: it never was."""
         self._open.pop(step.seq, None)
@@ -219,6 +223,10 @@ class RunMachine:
         self.run.tasks.append(task)
         self._waits.task_scheduled(task, goes_on=goes_on)
         return task
+
+    def task_followed_at_once(self) -> None:
+        """The completion of the task before asked for the present one, and got it in the answer."""
+        self._waits.task_followed_at_once()
 
     def task_completed(self, task: WorkflowTask, at: int, event_id: int | None = None) -> None:
         """The code ran and issued its commands."""

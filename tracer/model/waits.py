@@ -68,12 +68,19 @@ class Waits:
         """Ended by a task whose reason is not known yet."""
         self._ended: Wait | None = None
         """Ended since the last task completed."""
+        self._is_early = False
+        """Whether what ended the last wait came before the task before that had completed."""
+        self._ended_early: Wait | None = None
+        """Ended so by what the last completed task dealt with."""
         self._is_short = False
+        self._ended_pause: _Pause | None = None
+        """The last one that ended."""
 
     def task_completed(self, task: WorkflowTask, at: int, event_id: int | None) -> None:
         """The code ran: a pause begins, if the commands of the task start nothing."""
         started_at = task.started_at or task.scheduled_at
         wait, self._ended = self._ended, None
+        self._ended_early = wait if self._is_early else None
         if wait is not None:
             self._is_short = started_at - self._wait_since < SHORTEST_NS
             if wait is not self._unexplained:
@@ -89,6 +96,28 @@ class Waits:
             self._pause = None
             return
         self.stirred(task.scheduled_at, task.scheduled_event_id)
+
+    def task_followed_at_once(self) -> None:
+        """The completion of the task before asked for the present one: nobody waited between."""
+        wait, pause = self._unexplained, self._ended_pause
+        # One that was open before goes on to that completion.
+        if wait is not None and pause is not None and wait.opened_at == pause.opened_at:
+            self._found.remove(wait)
+            self._count -= 1
+            self._unexplained = self._ended = None
+
+    def worker_was_busy(self, since: int) -> None:
+        """The task that completed tells of a local activity, asked for at that time.
+
+        Nothing but its answer tells of one, and until then the worker asks for task after task.
+        """
+        wait, early = self._unexplained, self._ended_early
+        if wait is None and early is not None and since < early.opened_at:
+            wait = early
+        if wait is not None and wait in self._found:
+            self._found.remove(wait)
+            self._count -= 1
+            self._unexplained = None
 
     def step_asked(self) -> None:
         """The code asked for something: a task without a known reason had one."""
@@ -142,6 +171,7 @@ class Waits:
         pause, self._pause = self._pause, None
         if pause is None or not self._stands_still():
             return None
+        self._ended_pause, self._is_early = pause, at < pause.opened_at
         wait = self._ended = self._open(pause)
         # A message that came while the code ran carries an earlier time than the pause.
         wait.closed_at, wait.closed_event_id = max(at, wait.opened_at), event_id
