@@ -105,10 +105,12 @@ async def ended(client: Client, handle: Handle) -> list[Run]:
     ],
 )
 async def test_live_spans_are_those_of_the_history(
-    telescope: Telescope, client: Client, part: str
+    telescope: Telescope, client: Client, cached: int, part: str
 ) -> None:
     # Local activities outlive a task if it is short: the worker then asks for one after another.
-    options = {"task_timeout": timedelta(seconds=3)} if "local" in part else {}
+    # Up to 1.30, one without a cache begins the local activity anew each time, and never ends.
+    is_short = "local" in part and cached
+    options = {"task_timeout": timedelta(seconds=3)} if is_short else {}
     runs = await ended(client, await start(client, part, **options))
     assert differences(seen(telescope), told_by(runs)) == []
 
@@ -254,9 +256,7 @@ async def reset(client: Client, handle: Handle, event_id: int) -> str:
 
 @pytest.mark.parametrize("task", [0, 1, 2])
 async def test_a_run_that_is_reset(telescope: Telescope, client: Client, task: int) -> None:
-    # Tasks that a reset loses are given out again when they have timed out.
-    parts = ("patches", "approval", "timers", "locals")
-    handle = await start(client, *parts, task_timeout=timedelta(seconds=5))
+    handle = await start(client, "patches", "approval", "timers", "locals")
     await until(client, handle, "timer_started")
     assert await handle.execute_update(Features.approve, "ada") == "thanks, ada"
     await handle.signal(Features.note, "before")
