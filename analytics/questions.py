@@ -18,6 +18,7 @@ from analytics.query import QueryLimits, run_query
 __all__ = [
     "COST_GROUPS",
     "FAILURE_GROUPS",
+    "LAST_FAILURE",
     "WAIT_GROUPS",
     "Scope",
     "cost_by",
@@ -73,6 +74,14 @@ class Scope:
         conditions = [is_fork if forks else f"NOT {is_fork}", *(sql for sql, _ in asked)]
         return " AND ".join(conditions), [value for _, value in asked]
 
+
+LAST_FAILURE: Final = """
+arg_max({'type': o.type, 'message': o.message, 'owner_name': o.owner_name,
+         'workflow_id': o.workflow_id, 'run_id': o.run_id},
+        (o.failed_at, o.workflow_id, o.run_id, coalesce(o.message, '')))
+    FILTER (o.failed_at IS NOT NULL)
+"""
+"""One of the failures `o`, whole: several that are looked up apart may come from different runs."""
 
 COST_GROUPS: Final[Mapping[str, str]] = {
     "type": "r.workflow_type",
@@ -184,20 +193,23 @@ def failures_by(path: Path | str, by: Sequence[str], scope: Scope) -> list[Row]:
     """
     where, values = scope.tests("o.failed_at")
     sql = f"""
-        SELECT {_keys(FAILURE_GROUPS, by)}
-               count(*) AS n_failures, count(DISTINCT o.run_id) AS n_runs,
-               count(DISTINCT o.fingerprint) AS n_fingerprints,
-               arg_max(o.type, o.failed_at) AS failure_type,
-               arg_max(o.owner_name, o.failed_at) AS where_name,
-               arg_max(o.message, o.failed_at) AS example_message,
-               min(o.failed_at) AS first_seen, max(o.failed_at) AS last_seen,
-               arg_max(o.workflow_id || ':' || o.run_id, o.failed_at) AS example_run
-        FROM mart.failure_occurrences o
-        LEFT JOIN core.runs r ON r.namespace = o.namespace AND r.workflow_id = o.workflow_id
-                             AND r.run_id = o.run_id
-        LEFT JOIN core.settled_runs f ON f.workflow_id = o.workflow_id AND f.run_id = o.run_id
-        WHERE {where}
-        {_grouped(by)}
+        SELECT * EXCLUDE (example, first_seen, last_seen), example.type AS failure_type,
+               example.owner_name AS where_name, example.message AS example_message,
+               first_seen, last_seen, example.workflow_id || ':' || example.run_id AS example_run
+        FROM (
+            SELECT {_keys(FAILURE_GROUPS, by)}
+                   count(*) AS n_failures, count(DISTINCT o.run_id) AS n_runs,
+                   count(DISTINCT o.fingerprint) AS n_fingerprints,
+                   {LAST_FAILURE} AS example,
+                   min(o.failed_at) AS first_seen, max(o.failed_at) AS last_seen
+            FROM mart.failure_occurrences o
+            LEFT JOIN core.runs r ON r.namespace = o.namespace AND r.workflow_id = o.workflow_id
+                                 AND r.run_id = o.run_id
+            LEFT JOIN core.settled_runs f
+                   ON f.workflow_id = o.workflow_id AND f.run_id = o.run_id
+            WHERE {where}
+            {_grouped(by)}
+        )
         ORDER BY n_failures DESC, last_seen DESC{_then(by)}
     """
     return _rows(path, sql, values)

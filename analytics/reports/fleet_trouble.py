@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from analytics.figures import count, counted, seconds, size, when
+from analytics.questions import LAST_FAILURE
 from analytics.reports.charts import (
     Look,
     axis,
@@ -226,12 +227,18 @@ def _limits(found: Sequence[tuple[Any, ...]], buckets: Buckets, near: float) -> 
     )
 
 
-_FAILURES: Final = """
-SELECT f.fingerprint, max(f.type), arg_max(f.message, f.failed_at), mode(f.owner_name),
-       count(*) AS n, count(DISTINCT (f.workflow_id, f.run_id)), min(f.failed_at), max(f.failed_at),
-       arg_max(f.workflow_id, f.failed_at), arg_max(f.run_id, f.failed_at)
-FROM mart.failure_occurrences f SEMI JOIN chosen USING (namespace, workflow_id, run_id)
-GROUP BY f.fingerprint ORDER BY n DESC, max(f.failed_at) DESC, f.fingerprint
+_FAILURES: Final = f"""
+SELECT fingerprint, type, last.message, owner_name, n, n_runs, first_seen, last_seen,
+       last.workflow_id, last.run_id
+FROM (
+    SELECT o.fingerprint, max(o.type) AS type, {LAST_FAILURE} AS last,
+           mode(o.owner_name) AS owner_name, count(*) AS n,
+           count(DISTINCT (o.workflow_id, o.run_id)) AS n_runs,
+           min(o.failed_at) AS first_seen, max(o.failed_at) AS last_seen
+    FROM mart.failure_occurrences o SEMI JOIN chosen USING (namespace, workflow_id, run_id)
+    GROUP BY o.fingerprint
+)
+ORDER BY n DESC, last_seen DESC, fingerprint
 """
 _STUCK: Final = f"""
 SELECT s.workflow_id, s.workflow_type, s.n_failed_tasks, s.failed_since, s.failure_kind, s.cause,
