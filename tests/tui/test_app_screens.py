@@ -273,8 +273,10 @@ async def test_the_tour_goes_on_when_the_reader_did_what_it_asks(
             (("enter",), "3/7 p goes to what failed"),
             (("p",), "4/7 T records a tape"),
         ):
-            await pilot.press(*keys)
-            await settled(pilot)
+            # As people do: a prompt has to be open before it takes what is typed.
+            for key in keys:
+                await pilot.press(key)
+                await settled(pilot)
             app._show_tour()
             app._show_tour()  # The line is made the first time, and says something the second.
             await settled(pilot)

@@ -21,7 +21,7 @@ from tracer.identity import RunKey
 from tui import figures, memory
 from tui.app.bars import Heading, KeyBar
 from tui.app.lines import LineList, LineView, TextPane
-from tui.app.pauses import uncollected
+from tui.app.pauses import long_lived
 from tui.app.payload_screen import PayloadScreen
 from tui.diff.words import heading
 from tui.pieces import Line, Lines, Piece, Tone, folded, piece
@@ -111,7 +111,7 @@ class DiffScreen(Screen[None]):
         self._compare()
 
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False, description="compare")
-    @uncollected()
+    @long_lived()
     def _compare(self) -> None:
         tapes: list[Tape] = []
         try:

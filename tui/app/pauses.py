@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from tracer.model import uncollected
+
 _TURN_SECONDS: Final = 0.0005
 """The loop waits this long for the interpreter each time it has slept; by default ten times that,
 and a first paint sleeps dozens of times."""
-
-_lock = threading.Lock()
-_readers = 0
 
 
 @contextmanager
@@ -34,23 +32,16 @@ def short_turns() -> Iterator[None]:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep the garbage collector from what a thread makes inside.
+def long_lived() -> Iterator[None]:
+    """Keep the garbage collector from what a thread makes inside, now and later.
 
     A collection over the objects of 50,000 events stops every key press for 100 ms or more. They
     live long and form no cycles, so reference counts free them all the same. What does form cycles
     in here, such as a client's tasks, is kept until the app ends: this is not for what is done
-    every second. Threads may be inside at once; the last one to leave turns the collector on.
+    every second.
     """
-    global _readers
-    with _lock:
-        _readers += 1
-        gc.disable()
-    try:
-        yield
-    finally:
-        with _lock:
-            _readers -= 1
+    with uncollected():
+        try:
+            yield
+        finally:
             gc.freeze()
-            if not _readers:
-                gc.enable()

@@ -19,7 +19,7 @@ from tui.app.choice_screen import ChoiceScreen
 from tui.app.copying import copy
 from tui.app.editing import open_pager
 from tui.app.lines import LineList
-from tui.app.pauses import uncollected
+from tui.app.pauses import long_lived
 from tui.pieces import Piece, Tone, piece
 from tui.replay.documents import (
     Document,
@@ -136,7 +136,7 @@ class PayloadScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="decode", exit_on_error=False, description="decode")
     def _decode(self, section: Section, width: int) -> None:
-        with uncollected():
+        with long_lived():
             document = document_of(section)
             view = document.views[0]
             rows = None if view is View.TREE else rows_of(document, view, width - 1)
@@ -146,7 +146,7 @@ class PayloadScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="decode", exit_on_error=False, description="lay out")
     def _make(self, document: Document, view: View | None, width: int) -> None:
         assert view is not None
-        with uncollected():
+        with long_lived():
             rows = None if view is View.TREE else rows_of(document, view, width - 1)
         if not get_current_worker().is_cancelled:
             self.post_message(self.Ready(document, view, rows))

@@ -23,7 +23,7 @@ from tui import figures, memory
 from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.lines import LineList, TextPane
 from tui.app.panes import Pane, Scrubber, TabTitle
-from tui.app.pauses import uncollected
+from tui.app.pauses import long_lived
 from tui.event_detail import Detail, detail_of
 from tui.event_words import STATUS_GLYPHS, event_line
 from tui.pieces import Line, Lines, Piece, Tone, folded, piece
@@ -214,7 +214,7 @@ class ReplayView(Screen[None]):
 
     @work(thread=True, exclusive=True, group="read", exit_on_error=False, description="read")
     def _read(self) -> None:
-        with uncollected():
+        with long_lived():
             try:
                 history = self.source.load(self.key)
                 book = book_of(history, self.source.knowledge(self.key), self.branch)
@@ -242,7 +242,7 @@ class ReplayView(Screen[None]):
             return
         is_longer = len(history.events) > len(known.walk.events)
         if is_longer and not get_current_worker().is_cancelled:
-            with uncollected():
+            with long_lived():
                 book = book_of(history)
             self.post_message(self.Loaded(book))
 

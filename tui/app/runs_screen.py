@@ -27,7 +27,7 @@ from tui.app.diff_screen import DiffScreen
 from tui.app.forks_screen import ForksScreen
 from tui.app.help_screen import AnswerScreen, TextScreen
 from tui.app.lines import LineList
-from tui.app.pauses import uncollected
+from tui.app.pauses import long_lived
 from tui.app.replay_screen import ReplayScreen
 from tui.app.run_table import RunTable, headings
 from tui.pieces import BLANK, Line, Lines, Piece, Tone, piece
@@ -141,7 +141,7 @@ class RunsScreen(Screen[None]):
         sent_at, interval = time.monotonic(), _FIRST_BATCH_SECONDS
         ended = self.Ended()
         try:
-            with uncollected():
+            with long_lived():
                 for found in self._source.rows():
                     if worker.is_cancelled:
                         return
@@ -190,7 +190,7 @@ class RunsScreen(Screen[None]):
         current: RunKey | None,
     ) -> None:
         """Sort and filter; with 100,000 runs that takes longer than a key press may."""
-        with uncollected():
+        with long_lived():
             index = known or filters.RunIndex(rows)
             kept = index.matching(wanted)
         cursor = 0 if current is None else _index_of(current, kept)
