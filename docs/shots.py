@@ -122,7 +122,9 @@ SHOTS: Final = (
 _VOLATILE: Final = tuple(
     (re.compile(pattern), told)
     for pattern, told in (
-        (r"\S*/(?=examples/|warehouse\.duckdb)", ""),
+        (r"\S*/(?=examples/)", ""),
+        # A long path has no place, or not all of it.
+        (r"(?<= )(/\S+|\S*retrospan-demo\S*)\s*$", "WAREHOUSE"),
         (r"\b[0-9a-f]{8}-[0-9a-f-]*…?", "ID"),
         (r"\b[0-9a-f]{8}\b|\b[0-9a-f]{16,}\b", "ID"),
         (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "MOMENT"),
@@ -135,6 +137,7 @@ _VOLATILE: Final = tuple(
         (r"━+", "━"),
         # So does whether a step took clearly longer than in the other run.
         (r"~ duration", "="),
+        (r"(?<=~ output), du\S*", ""),
         (r"\b\d+ differences?", "N differences"),
         # How much of what follows has a place depends on how long the figures before it are.
         (r"(?<= tok )  *.*", "…"),

@@ -185,7 +185,7 @@ class EventReader:
         task = self._task(event)
         task.started_at = self._at
         if a.request_id == _IN_THE_ANSWER:
-            self.machine.task_followed_at_once()
+            self.machine.task_followed_at_once(task)
         task.started_event_id = self._run.history_length = self._id
         task.identity = a.identity
         task.suggest_continue_as_new = a.suggest_continue_as_new

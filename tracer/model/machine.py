@@ -224,9 +224,9 @@ class RunMachine:
         self._waits.task_scheduled(task, goes_on=goes_on)
         return task
 
-    def task_followed_at_once(self) -> None:
-        """The completion of the task before asked for the present one, and got it in the answer."""
-        self._waits.task_followed_at_once()
+    def task_followed_at_once(self, task: WorkflowTask) -> None:
+        """The completion of the task before asked for this one, and had it in the answer."""
+        self._waits.task_followed_at_once(task)
 
     def task_completed(self, task: WorkflowTask, at: int, event_id: int | None = None) -> None:
         """The code ran and issued its commands."""

@@ -75,6 +75,8 @@ class Waits:
         self._is_short = False
         self._ended_pause: _Pause | None = None
         """The last one that ended."""
+        self._perhaps_busy: Wait | None = None
+        """Ended by a task that followed at once."""
 
     def task_completed(self, task: WorkflowTask, at: int, event_id: int | None) -> None:
         """The code ran: a pause begins, if the commands of the task start nothing."""
@@ -97,14 +99,16 @@ class Waits:
             return
         self.stirred(task.scheduled_at, task.scheduled_event_id)
 
-    def task_followed_at_once(self) -> None:
-        """The completion of the task before asked for the present one: nobody waited between."""
+    def task_followed_at_once(self, task: WorkflowTask) -> None:
+        """The completion of the task before asked for this one, and had it in the answer.
+
+        For an update that came meanwhile, or because a local activity is at work: the completion
+        of this one tells which, and a run may end before.
+        """
         wait, pause = self._unexplained, self._ended_pause
         # One that was open before goes on to that completion.
         if wait is not None and pause is not None and wait.opened_at == pause.opened_at:
-            self._found.remove(wait)
-            self._count -= 1
-            self._unexplained = self._ended = None
+            self._perhaps_busy = wait if wait.closed_event_id == task.scheduled_event_id else None
 
     def worker_was_busy(self, since: int) -> None:
         """The task that completed tells of a local activity, asked for at that time.
@@ -164,6 +168,8 @@ class Waits:
         if ended is not None and ended.closed_at == ended.opened_at:
             # No task followed that could tell: the message came while the code ran.
             self._found.remove(ended)
+        elif self._perhaps_busy is not None and self._perhaps_busy is self._unexplained:
+            self._found.remove(self._perhaps_busy)
         if self._pause is not None and self._stands_still():
             self._open(self._pause)
 

@@ -56,12 +56,6 @@ class TextScreen(Overlay[None]):
         self.fill(self.query_one(TextPane), lines)
 
 
-class AnswerScreen(TextScreen):
-    """Text with columns, as wide as there is room."""
-
-    MAX_WIDTH = 10_000
-
-
 def help_screen(screen: Screen[Any]) -> TextScreen:
     """The help for the screen as it is now."""
     return TextScreen("keys that work here", list(help_lines(screen)))

@@ -19,15 +19,16 @@ class Overlay[R](ModalScreen[R]):
     """
     MAX_WIDTH = 100
 
-    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+    def __init__(self, title: str, lines: Sequence[Line], max_width: int | None = None) -> None:
         super().__init__()
         self._title = title
         self._lines = lines
+        self._max_width = self.MAX_WIDTH if max_width is None else max_width
 
     @property
     def box_width(self) -> int:
         """Cells of the box, its border counted."""
-        return min(self.MAX_WIDTH, self.app.size.width - 2)
+        return min(self._max_width, self.app.size.width - 2)
 
     def fill(self, box: LineView, lines: Sequence[Line]) -> None:
         """Show the lines in a box that fits them."""

@@ -25,7 +25,7 @@ from tui.app.asking import answer, arguments_of
 from tui.app.bars import Heading, KeyBar, Prompt
 from tui.app.diff_screen import DiffScreen
 from tui.app.forks_screen import ForksScreen
-from tui.app.help_screen import AnswerScreen, TextScreen
+from tui.app.help_screen import TextScreen
 from tui.app.lines import LineList
 from tui.app.pauses import long_lived
 from tui.app.replay_screen import ReplayScreen
@@ -321,7 +321,7 @@ class RunsScreen(Screen[None]):
         lines = await answer(arguments)
         self._tell()
         asked: Line = (piece(f"{verb} {argument}", Tone.NOTE),)
-        await self.app.push_screen(AnswerScreen(verb, [asked, BLANK, *lines]))
+        await self.app.push_screen(TextScreen(verb, [asked, BLANK, *lines], self.app.size.width))
 
     def _remark(self, text: str, tone: Tone = Tone.WARN) -> None:
         self.query_one("#heading", Heading).tell((piece(f" {text}", tone),))
