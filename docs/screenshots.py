@@ -24,18 +24,6 @@ from tui.app import RetrospanApp
 from tui.sources import WarehouseRuns
 
 _RUN = "demo-cargo-customs-busy-SHP-202"
-_KEYS = {
-    " ": "space",
-    ".": "full_stop",
-    ":": "colon",
-    "_": "underscore",
-    "=": "equals_sign",
-    "-": "minus",
-    "/": "slash",
-    "|": "vertical_line",
-    "!": "exclamation_mark",
-    "}": "right_curly_bracket",
-}
 
 
 _TEXT = re.compile(r'(<text [^>]*textLength=")([\d.]+)("[^>]*>)([^<]*)</text>')
@@ -59,8 +47,7 @@ async def take(warehouse: Path) -> None:
 async def _do(pilot: Pilot[None], step: str) -> None:
     if step.startswith("@"):  # Whatever was begun is done when `_settled` is.
         return
-    typed = step[1:] if step.startswith("=") else [step]
-    await pilot.press(*(_KEYS.get(each, each) for each in typed))
+    await pilot.press(*(step[1:] if step.startswith("=") else [step]))
     await _settled(pilot)
 
 

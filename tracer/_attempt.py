@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Any, Final
 
 import temporalio.activity
@@ -18,6 +17,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Ca
 
 from tracer._attributes import (
     TEXTS,
+    Facts,
     Value,
     contents,
     failure_attributes,
@@ -35,19 +35,18 @@ from tracer.spans import SpanRecord, attempt_span_id
 _OUTCOMES: Final = {"canceled": Outcome.CANCELED, "timeout": Outcome.TIMED_OUT}
 _IDENTITY: Final = f"{os.getpid()}@{socket.gethostname()}"
 """What the SDK calls a worker that has no name."""
-_INFO_FACTS: Final = {
-    A.WORKFLOW_ID: "workflow_id",
-    A.RUN_ID: "workflow_run_id",
-    A.WORKFLOW_TYPE: "workflow_type",
-    A.ACTIVITY_ID: "activity_id",
-    A.ACTIVITY_TYPE: "activity_type",
-    A.ACTIVITY_ATTEMPT: "attempt",
-    A.IS_LOCAL: "is_local",
-    A.TASK_QUEUE: "task_queue",
-}
-"""By the names of fields of `activity.Info`."""
-_INFO_KEYS: Final = tuple(PLAIN[key] for key in _INFO_FACTS)
-_INFO_VALUES: Final = attrgetter(*_INFO_FACTS.values())
+_INFO: Final = Facts(
+    {
+        A.WORKFLOW_ID: "workflow_id",
+        A.RUN_ID: "workflow_run_id",
+        A.WORKFLOW_TYPE: "workflow_type",
+        A.ACTIVITY_ID: "activity_id",
+        A.ACTIVITY_TYPE: "activity_type",
+        A.ACTIVITY_ATTEMPT: "attempt",
+        A.IS_LOCAL: "is_local",
+        A.TASK_QUEUE: "task_queue",
+    }
+)
 _COMPLETES_ELSEWHERE: Final[type[BaseException]] = getattr(
     temporalio.activity, "_CompleteAsyncError", GeneratorExit
 )
@@ -112,9 +111,8 @@ class Attempt:
         namespace = info.workflow_namespace or getattr(info, "namespace", None) or ""
         if settings.tenant:
             self.tenant = settings.tenant.of_attempt(namespace, headers)
-        known = zip(_INFO_KEYS, _INFO_VALUES(info), strict=True)
         # An activity that no workflow asked for has no run.
-        values: dict[str, Value] = {key: "" if v is None else v for key, v in known}
+        values: dict[str, Value] = {key: "" if v is None else v for key, v in _INFO.of(info)}
         values[PLAIN[A.SPAN_KIND]] = TEXTS[SpanKind.ATTEMPT]
         values[PLAIN[A.NAMESPACE]] = namespace
         values[PLAIN[A.IDENTITY]] = (

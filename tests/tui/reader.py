@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from tests.tui.screens import lines_of, screen_text, settled, typed
+from tests.tui.screens import lines_of, screen_text, settled
 from tui.replay.values import ValueView
 
 
@@ -26,7 +26,7 @@ class Reader:
         await settled(self._pilot)
 
     async def types(self, text: str) -> None:
-        await self.presses(*typed(text), "enter")
+        await self.presses(*text, "enter")
 
     async def filters_for(self, text: str) -> None:
         await self.presses("slash")
@@ -64,7 +64,7 @@ class Reader:
 
     async def forks_with(self, change: str) -> None:
         await self.presses("F")
-        await self.presses("ctrl+u", *typed(change), "enter")
+        await self.presses("ctrl+u", *change, "enter")
 
     def sees(self, *texts: str) -> None:
         for text in texts:

@@ -31,23 +31,3 @@ async def settled(pilot: Pilot[Any]) -> None:
         with suppress(WorkerCancelled):
             await pilot.app.workers.wait_for_complete()
         await pilot.pause()
-
-
-def typed(text: str) -> list[str]:
-    """The keys that type a text."""
-    return [_KEYS.get(each, each) for each in text]
-
-
-_KEYS = {
-    " ": "space",
-    ".": "full_stop",
-    ":": "colon",
-    "_": "underscore",
-    "=": "equals_sign",
-    '"': "quotation_mark",
-    "-": "minus",
-    "/": "slash",
-    ">": "greater_than_sign",
-    "(": "left_parenthesis",
-    ")": "right_parenthesis",
-}

@@ -9,7 +9,7 @@ import pytest
 
 from replayer.history import RunHistory, read_histories
 from tests.tui.histories import HistoryMaker, activity_failure, application_failure
-from tests.tui.screens import SIZES, lines_of, screen_text, settled, typed
+from tests.tui.screens import SIZES, lines_of, screen_text, settled
 from tui import memory
 from tui.app import RetrospanApp
 from tui.app.diff_screen import DiffScreen
@@ -196,7 +196,7 @@ async def test_code_that_does_not_replay_is_explained(
     app = RetrospanApp(LoadedRuns("one", [approved]), approved.key)
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
-        await pilot.press("K", *typed(SLEEPY), "enter")
+        await pilot.press("K", *SLEEPY, "enter")
         await settled(pilot)
         assert isinstance(app.screen, StopScreen), lines_of(app)[0]
         assert "DOES NOT REPLAY" in lines_of(app)[0]
@@ -204,7 +204,7 @@ async def test_code_that_does_not_replay_is_explained(
         assert "timer (1, " in screen_text(app)
         await pilot.press("escape")
         await settled(pilot)
-        await pilot.press("colon", *typed(f"check {REVIEW}"), "enter")
+        await pilot.press("colon", *f"check {REVIEW}", "enter")
         await settled(pilot)
         assert "replay matches" in lines_of(app)[0]
 
@@ -214,11 +214,11 @@ async def test_a_fork_is_made_opened_and_compared(approved: RunHistory) -> None:
     app = RetrospanApp(LoadedRuns("one", [approved]), approved.key)
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        await pilot.press("F", *typed(REVIEW), "tab", "tab")
-        await pilot.press("ctrl+u", *typed("nonsense"), "enter")
+        await pilot.press("F", *REVIEW, "tab", "tab")
+        await pilot.press("ctrl+u", *"nonsense", "enter")
         await settled(pilot)
         assert "is not PATH=JSON" in screen_text(app)
-        await pilot.press("ctrl+u", *typed('input.customer="c-2"'), "enter")
+        await pilot.press("ctrl+u", *'input.customer="c-2"', "enter")
         await settled(pilot)
         assert "FORKED at the start" in lines_of(app)[0]
         assert '"customer": "c-2"' in screen_text(app)
@@ -246,7 +246,7 @@ async def test_the_palette_does_what_keys_do_and_keys_can_be_others(
     app = RetrospanApp(LoadedRuns("one", [approved]), approved.key)
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        await pilot.press("ctrl+p", *typed("what it waited"))
+        await pilot.press("ctrl+p", *"what it waited")
         await pilot.pause(0.5)
         await pilot.press("enter")
         await settled(pilot)
@@ -269,7 +269,7 @@ async def test_the_tour_goes_on_when_the_reader_did_what_it_asks(
         await settled(pilot)
         for keys, said in (
             ((), "1/7 Which runs failed?"),
-            (("slash", *typed("status:failed"), "enter"), "2/7 enter opens a run"),
+            (("slash", *"status:failed", "enter"), "2/7 enter opens a run"),
             (("enter",), "3/7 p goes to what failed"),
             (("p",), "4/7 T records a tape"),
         ):

@@ -9,7 +9,7 @@ import pytest
 
 from replayer.history import RunHistory
 from tests.tui.histories import review_history
-from tests.tui.screens import SIZES, screen_text, settled, typed
+from tests.tui.screens import SIZES, screen_text, settled
 from tests.tui.test_app_screens import read
 from tui.app import RetrospanApp
 from tui.sources import LoadedRuns
@@ -20,7 +20,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "replay": ("enter", "p"),
     "events": ("enter", "t", "G"),
     "payload": ("enter", "right_parenthesis", "enter"),
-    "find": ("enter", "ctrl+f", *typed("customer"), "enter"),
+    "find": ("enter", "ctrl+f", *"customer", "enter"),
     "cost": ("enter", "M"),
     "waits": ("enter", "Z"),
     "fork": ("enter", "right_parenthesis", "F"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from replayer.tape import FrameState, Variable
 from tests.tui.histories import HOSTILE
-from tests.tui.screens import lines_of, settled, typed
+from tests.tui.screens import lines_of, settled
 from tests.tui.test_replay_screen import WIDE, here, order, source_line, tape, taped  # noqa: F401
 from tui.app import RetrospanApp
 from tui.replay.conditions import ConditionError, parse_condition
@@ -130,7 +130,7 @@ async def test_continue_stops_only_where_the_condition_holds(
 ) -> None:
     async with taped.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        await pilot.press("colon", *typed("break charge if amount > 10"), "enter")
+        await pilot.press("colon", *"break charge if amount > 10", "enter")
         await settled(pilot)
         await pilot.press("c")
         await settled(pilot)
@@ -140,9 +140,9 @@ async def test_continue_stops_only_where_the_condition_holds(
         await settled(pilot)
         assert here(taped) == stop
         assert "no breakpoint after this" in lines_of(taped)[0]
-        await pilot.press("colon", *typed("break charge if amount > 10"), "enter")
+        await pilot.press("colon", *"break charge if amount > 10", "enter")
         # Where the sum first is 10, and not again while it stays above.
-        await pilot.press("colon", *typed("break if self.total >= 10"), "enter")
+        await pilot.press("colon", *"break if self.total >= 10", "enter")
         await settled(pilot)
         await pilot.press("C")
         await settled(pilot)
@@ -152,7 +152,7 @@ async def test_continue_stops_only_where_the_condition_holds(
         await pilot.press("c")
         await settled(pilot)
         assert here(taped) == first
-        await pilot.press("colon", *typed("break if self.total.x()"), "enter")
+        await pilot.press("colon", *"break if self.total.x()", "enter")
         await settled(pilot)
         assert "is no condition" in lines_of(taped)[0]
 
@@ -165,7 +165,7 @@ async def test_without_a_tape_a_condition_says_what_it_needs(history_file: Path)
         await settled(pilot)
         await pilot.press("enter")
         await settled(pilot)
-        await pilot.press("colon", *typed("break classify if x > 1"), "enter")
+        await pilot.press("colon", *"break classify if x > 1", "enter")
         await settled(pilot)
         assert "this needs a tape" in lines_of(app)[0]
         await pilot.press("c")

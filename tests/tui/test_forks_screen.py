@@ -13,7 +13,7 @@ from analytics.runs import fork_marks, list_runs
 from replayer.history import RunHistory, read_histories
 from tests.tui.histories import HistoryMaker, application_failure, payload
 from tests.tui.process import retrospan
-from tests.tui.screens import SIZES, lines_of, screen_text, settled, typed
+from tests.tui.screens import SIZES, lines_of, screen_text, settled
 from tracer.identity import RunKey
 from tui import memory
 from tui.app import RetrospanApp
@@ -140,7 +140,7 @@ async def test_from_a_run_to_its_forks_and_what_they_changed(
         assert isinstance(screen, ReplayScreen)
         assert screen.key.run_id == RUN.format(4)
         # From the fork back to the tree, where it is the current line.
-        await pilot.press("colon", *typed("forks"), "enter")
+        await pilot.press("colon", *"forks", "enter")
         await settled(pilot)
         assert isinstance(top(app), ForksScreen)
         lines = app.screen.query_one(LineList)

@@ -11,7 +11,7 @@ from replayer.history import RunHistory, read_histories
 from replayer.replaying import load_workflow
 from replayer.tape import record_here
 from tests.tui.histories import HistoryMaker, activity_failure
-from tests.tui.screens import SIZES, lines_of, screen_text, settled, typed
+from tests.tui.screens import SIZES, lines_of, screen_text, settled
 from tracer.identity import RunKey
 from tui import memory
 from tui.app import RetrospanApp
@@ -275,7 +275,7 @@ async def test_a_tape_is_recorded_in_the_background(order: RunHistory) -> None:
         assert "no tape: " in lines_of(app)[0]
 
         await pilot.press("T", *["backspace"] * 20)
-        await pilot.press(*typed(ORDER), "enter")
+        await pilot.press(*ORDER, "enter")
         await pilot.pause()
         assert "recording" in lines_of(app)[0]
         await settled(pilot)

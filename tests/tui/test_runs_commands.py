@@ -8,7 +8,7 @@ import pytest
 
 from tests.tui.histories import HOSTILE
 from tests.tui.process import retrospan
-from tests.tui.screens import SIZES, lines_of, screen_text, settled, typed
+from tests.tui.screens import SIZES, lines_of, screen_text, settled
 from tui.app import RetrospanApp
 from tui.app.asking import arguments_of
 from tui.app.diff_screen import DiffScreen
@@ -48,7 +48,7 @@ async def test_a_command_leads_where_its_key_does(
     app = RetrospanApp(FileRuns([str(folder)]))
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        await pilot.press("colon", *typed(command), "enter")
+        await pilot.press("colon", *command, "enter")
         await settled(pilot)
         assert isinstance(app.screen, screen), screen_text(app)
 
@@ -69,7 +69,7 @@ async def test_what_cannot_be_done_is_said_in_the_heading(
     app = RetrospanApp(FileRuns([str(folder)]))
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        await pilot.press("colon", *typed(command), "enter")
+        await pilot.press("colon", *command, "enter")
         await settled(pilot)
         assert isinstance(app.screen, RunsScreen)
         assert told in lines_of(app)[0]
@@ -79,17 +79,17 @@ async def test_filters_are_set_and_left_by_command(folder: Path) -> None:
     app = RetrospanApp(FileRuns([str(folder)]))
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        await pilot.press("colon", *typed("errors"), "enter")
+        await pilot.press("colon", *"errors", "enter")
         await settled(pilot)
         assert "1 of 3 runs" in lines_of(app)[0]
         await pilot.press("slash")
         await settled(pilot)
         assert "status:failed" in screen_text(app).splitlines()[-1]
-        await pilot.press("enter", "colon", *typed("runs"), "enter")
+        await pilot.press("enter", "colon", *"runs", "enter")
         await settled(pilot)
         assert "3 of 3 runs" in lines_of(app)[0]
         # A command that is dropped leaves the filter alone.
-        await pilot.press("colon", *typed("filter cargo"), "enter", "colon", "escape")
+        await pilot.press("colon", *"filter cargo", "enter", "colon", "escape")
         await settled(pilot)
         assert "1 of 3 runs" in lines_of(app)[0]
 
@@ -114,20 +114,20 @@ async def test_a_warehouse_answers_as_on_the_command_line(
     app = RetrospanApp(WarehouseRuns(tmp_path / "retrospan.duckdb"))
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
-        await pilot.press("colon", *typed("failures"), "enter")
+        await pilot.press("colon", *"failures", "enter")
         await settled(pilot)
         assert isinstance(app.screen, TextScreen)
         pane = app.screen.query_one(TextPane).source
         told = "".join(text_of(pane.line(index, 80)) for index in range(len(pane)))
         assert "no space left" in told
         assert not {"\x1b", "\x9b", "\u202e", "\x00"} & set(screen_text(app))
-        await pilot.press("escape", "colon", *typed("sql SELECT '[/red]' AS a"), "enter")
+        await pilot.press("escape", "colon", *"sql SELECT '[/red]' AS a", "enter")
         await settled(pilot)
         assert "[/red]" in screen_text(app)
-        await pilot.press("escape", "colon", *typed("cost --nothing"), "enter")
+        await pilot.press("escape", "colon", *"cost --nothing", "enter")
         await settled(pilot)
         assert "No such option" in screen_text(app)
-        await pilot.press("escape", "colon", *typed("waits 'open"), "enter")
+        await pilot.press("escape", "colon", *"waits 'open", "enter")
         await settled(pilot)
         assert "cannot be read" in lines_of(app)[0]
 

@@ -54,7 +54,7 @@ async def _packed(book: Book) -> PackedHistory:
 def _save(history: RunHistory) -> Path:
     path = memory.fork_path(history.key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, history.raw)
+    write_whole(path, history.raw, is_private=True)
     return path
 
 

@@ -234,7 +234,7 @@ def _store(fork: Fork, place: Place) -> str:
     path = place.file
     if not path.suffix:
         path = path.with_name(f"{path.name}.fork-{fork.history.key.run_id[:8]}.json")
-    write_whole(path, fork.history.raw)
+    write_whole(path, fork.history.raw, is_private=True)
     return str(path)
 
 
