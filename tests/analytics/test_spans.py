@@ -265,3 +265,21 @@ def test_attributes_of_any_type_are_stored(
     with warehouse.transaction() as connection:
         connection.execute("DELETE FROM core.spans")
     assert store(warehouse, {"id": 9, "attributes": attributes}) == 1
+
+
+@pytest.mark.parametrize("name", ["MCP send tools/call lookup_order", "tools/call lookup_order"])
+def test_the_tool_of_an_mcp_client_is_read_from_its_name(warehouse: Warehouse, name: str) -> None:
+    """The client of MCP's own SDK has it nowhere else."""
+    sent = attempt(1) | {"id": 7, "name": name, "attributes": {"mcp.method.name": "tools/call"}}
+    named = {"mcp.method.name": "tools/call", "gen_ai.tool.name": "refund"}
+    listed = {"mcp.method.name": "tools/list"}
+
+    store(
+        warehouse,
+        sent,
+        sent | {"id": 8, "attributes": named},
+        sent | {"id": 9, "attributes": listed},
+    )
+
+    rows = warehouse.rows("SELECT span_id, tool_name FROM core.tool_calls ORDER BY span_id")
+    assert [tool for _, tool in rows] == ["lookup_order", "refund"]
