@@ -14,13 +14,14 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from replayer.history.errors import Malformed
-from replayer.history.scalars import MAX_SECONDS, MIN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
 __all__ = ["event_type_name", "ordered_history"]
 
+_MAX_SECONDS = (2**63 - 1) // 1_000_000_000 - 1
+"""In 2262: the model counts nanoseconds since 1970, and tables hold 64 bits of them."""
 _MAX_NANOS = 999_999_999
 
 
@@ -90,10 +91,10 @@ def _check_time(event: HistoryEvent) -> None:
     time = event.event_time
     if not time.seconds and not event.HasField("event_time"):
         raise Malformed(f"event {event.event_id} has no event time")
-    if not (MIN_SECONDS <= time.seconds <= MAX_SECONDS and 0 <= time.nanos <= _MAX_NANOS):
+    if not (0 <= time.seconds <= _MAX_SECONDS and 0 <= time.nanos <= _MAX_NANOS):
         raise Malformed(
             f"event {event.event_id}: event time is {time.seconds}.{time.nanos:09} s, "
-            "expected the years 1 to 9999"
+            "expected the years 1970 to 2262"
         )
 
 

@@ -15,6 +15,8 @@ import orjson
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 
+from tracer.model.payloads import size_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -120,7 +122,6 @@ def _json(payload: Payload, encoding: str) -> DecodedPayload:
 
 
 def _reference(payload: Payload, encoding: str) -> DecodedPayload:
-    size = sum(external.size_bytes for external in payload.external_payloads)
     try:
         reference = orjson.loads(payload.data)
     except ValueError:
@@ -129,7 +130,7 @@ def _reference(payload: Payload, encoding: str) -> DecodedPayload:
     driver = fields.get("driver_name", fields.get("driverName"))
     note = f"stored outside the history by {driver}" if driver else "stored outside the history"
     text = _readable(payload.data)
-    return DecodedPayload(encoding, reference, text, max(size, 0) or len(payload.data), note)
+    return DecodedPayload(encoding, reference, text, size_of(payload), note)
 
 
 def _is_reference(payload: Payload, encoding: str) -> bool:

@@ -16,9 +16,10 @@ from temporalio.api.common.v1 import Memo
 from analytics.ingest import IngestReport, Item, ingest
 from analytics.tables import insert_arrow
 from analytics.warehouse import Warehouse, open_warehouse
-from replayer.history import HistoryError, Rejected, RunHistory
+from replayer.history import HistoryError, Rejected, RunHistory, iter_payloads
 from tests.analytics.stories import failed_order, history_of, order, stuck_order
 from tests.event_builder import EventBuilder, payload
+from tracer.model.payloads import size_of
 
 _CLOCKS = {"ingested_at", "rejected_at", "found_at", "applied_at"}
 
@@ -190,3 +191,15 @@ def test_half_a_surrogate_pair_in_a_memo_is_null(warehouse: Warehouse) -> None:
     started.memo.CopyFrom(Memo(fields=fields))
     ingest(warehouse, [history_of(events)])
     assert warehouse.rows("SELECT memo FROM core.runs") == [('{"bad":null,"good":1}',)]
+
+
+def test_claims_of_sizes_elsewhere_do_not_overflow_a_sum(warehouse: Warehouse) -> None:
+    events = order()
+    claims = [9 * 10**18, 5]
+    for size, event in zip(claims, events.events, strict=False):
+        reference = payload("{}")
+        reference.external_payloads.add(size_bytes=size)
+        event.user_metadata.details.CopyFrom(reference)
+    before = sum(map(size_of, (p for e in order() for *_, p in iter_payloads(e))))
+    ingest(warehouse, [history_of(events)])
+    assert warehouse.rows("SELECT payload_bytes FROM core.runs") == [(before + 2 + 5,)]

@@ -80,6 +80,14 @@ BAD_EVENTS: dict[str, tuple[Edit, str]] = {
         lambda e: e[6].update(eventTime="yesterday"),
         "event 7: eventTime is 'yesterday', expected a time like 2026-01-31T23:59:59.5Z",
     ),
+    "time before nanoseconds are counted": (
+        lambda e: e[6].update(eventTime="0001-01-01T00:00:00Z"),
+        "event 7: event time is -62135596800.000000000 s, expected the years 1970 to 2262",
+    ),
+    "time after 64 bits of nanoseconds": (
+        lambda e: e[6].update(eventTime="9999-12-31T23:59:59Z"),
+        "event 7: event time is 253402300799.000000000 s, expected the years 1970 to 2262",
+    ),
     "no such day": (
         lambda e: e[6].update(eventTime="2026-02-30T00:00:00Z"),
         "event 7: eventTime is '2026-02-30', expected a day that exists",

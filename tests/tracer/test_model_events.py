@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payloads
@@ -357,6 +358,14 @@ def test_a_local_activity_never_ends_before_it_began() -> None:
     details = {"data": payloads(json.dumps(data))}
     [step] = marker(EventBuilder(), "core_local_activity", details).steps
     assert (step.scheduled_at, step.closed_at) == (second(1), second(3))
+
+
+@pytest.mark.parametrize("attempt", [0, -1, 2**31, 10**30, "2"])
+def test_an_attempt_that_no_server_counts_is_the_first(attempt: object) -> None:
+    data = {"activity_type": "check", "attempt": attempt}
+    details = {"data": payloads(json.dumps(data))}
+    [step] = marker(EventBuilder(), "core_local_activity", details).steps
+    assert step.attempt_count == 1
 
 
 def test_patches_of_the_core_and_of_java() -> None:

@@ -26,6 +26,8 @@ from tracer.model.words import (
 _LOCAL_ACTIVITY = frozenset({"core_local_activity", "LocalActivity"})
 """The SDKs built on the Rust core; Go and Java."""
 _PATCH = frozenset({"core_patch", "Version"})
+_MAX_ATTEMPT = 2**31 - 1
+"""As many as the server counts; a marker is JSON, which may say anything."""
 
 
 def record(machine: RunMachine, event: Any, a: Any, at: int) -> None:
@@ -43,7 +45,7 @@ def _local_activity(machine: RunMachine, event: Any, a: Any, at: int) -> None:
     data = _data(a)
     failure = failure_from(a.failure)
     number = data.get("attempt", data.get("Attempt", 1))
-    number = number if isinstance(number, int) and number > 0 else 1
+    number = number if isinstance(number, int) and 0 < number <= _MAX_ATTEMPT else 1
     first_try = str(data.get("activity_type")), _time(data.get("original_schedule_time"), 0)
     # The try before this one has backed off: the step goes on.
     known = machine.backing_off.pop(first_try, None) if number > 1 else None

@@ -8,6 +8,10 @@ from typing import Any
 
 from tracer.model.words import Payload
 
+_MAX_STORED = 1 << 40
+"""Bytes that one payload may claim to have elsewhere. Nobody checks the claim, and sums of sizes
+have to stay within 64 bits."""
+
 
 def payloads_of(message: Any) -> tuple[Payload, ...]:
     """The payloads of a `Payloads` message; empty where the field was not set."""
@@ -46,4 +50,4 @@ def size_of(payload: Payload) -> int:
     """
     stored = getattr(payload, "external_payloads", ())
     external = sum(item.size_bytes for item in stored) if stored else 0
-    return external or len(payload.data)
+    return external if 0 < external <= _MAX_STORED else len(payload.data)
