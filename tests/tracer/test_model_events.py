@@ -428,6 +428,21 @@ def test_no_sequence_of_events_is_too_strange(events: list[HistoryEvent]) -> Non
         assert wait.closed_at is None or wait.closed_at >= wait.opened_at
 
 
+def test_a_nexus_operation_never_starts_before_it_was_asked_for() -> None:
+    h = EventBuilder()
+    h.start()
+    h.task(1)
+    scheduled = h.add("NEXUS_OPERATION_SCHEDULED", 1.7, service="bank", operation="pay")
+    h.add("NEXUS_OPERATION_STARTED", 1, scheduled_event_id=scheduled, operation_token="t")
+    h.add("NEXUS_OPERATION_COMPLETED", 1.8, scheduled_event_id=scheduled)
+    [step] = read(h).steps
+    assert (step.scheduled_at, step.started_at, step.closed_at) == (
+        second(1.7),
+        second(1.7),
+        second(1.8),
+    )
+
+
 def test_an_event_type_of_the_future_is_kept() -> None:
     event = HistoryEvent(event_id=1, event_type=4242)  # type: ignore[arg-type]
     run = run_from_events(KEY, [event])

@@ -394,7 +394,8 @@ class EventReader:
 
     def _nexus_operation_started(self, event: Event, a: Attributes) -> None:
         if (step := self._steps.get(a.scheduled_event_id)) is not None:
-            step.started_at = self._at
+            # Handlers tell the time in an HTTP date, which has whole seconds.
+            step.started_at = max(self._at, step.scheduled_at)
             step.operation_token = a.operation_token or a.operation_id
 
     def _nexus_operation_completed(self, event: Event, a: Attributes) -> None:
