@@ -29,6 +29,11 @@ def duration(nanoseconds: int | None) -> str:
     return _pair(round(seconds))
 
 
+def offset(nanoseconds: int) -> str:
+    """A time as seen from another: `+3.25s` is after it, `-731ms` before."""
+    return ("" if nanoseconds < 0 else "+") + duration(nanoseconds)
+
+
 def seconds(value: float | None) -> str:
     """A span of time in seconds, as a warehouse tells it."""
     return duration(None if value is None else round(value * _SECOND))

@@ -82,7 +82,7 @@ def failure_lines(failure: Failure) -> Iterator[Line]:
         about += [f"retry state {link.retry_state}"] if link.retry_state else []
         if about:
             yield (piece(_INDENT + " · ".join(about), Tone.DIM),)
-        for line in _text_lines(link.stack_trace.rstrip("\n")):
+        for line in _text_lines(link.stack_trace.rstrip("\r\n")):
             yield (Piece(_INDENT + line, Tone.DIM),)
 
 
@@ -166,6 +166,8 @@ def _section(fact: Fact) -> Iterator[DetailLine]:
 
 
 def _text_lines(text: str) -> list[str]:
+    # Workers on Windows end the lines of a stack trace as Windows does.
+    text = text.replace("\r\n", "\n")
     return safe_text(text, multiline=True).expandtabs(4).split("\n") if text else []
 
 

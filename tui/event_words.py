@@ -77,7 +77,7 @@ def event_line(walk: Walk, position: int) -> Line:
     glyph, tone = _glyph(name)
     return (
         figure(str(event.event_id), id_width, Tone.DIM),
-        figure("+" + figures.duration(walk.offset_ns(position)), _OFFSET_WIDTH + 1, Tone.DIM),
+        figure(figures.offset(walk.offset_ns(position)), _OFFSET_WIDTH + 1, Tone.DIM),
         Piece(f" {glyph} ", tone),
         *_happened(event, name, step),
     )

@@ -34,6 +34,13 @@ def test_durations(nanoseconds: int | None, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("nanoseconds", "shown"), [(0, "+0s"), (3250 * MS, "+3.25s"), (-731 * MS, "-731ms")]
+)
+def test_offsets_have_one_sign(nanoseconds: int, shown: str) -> None:
+    assert figures.offset(nanoseconds) == shown
+
+
+@pytest.mark.parametrize(
     ("count", "shown"),
     [
         (None, "–"),

@@ -87,6 +87,18 @@ def test_a_detail_shows_the_chain_of_failures_with_its_stack() -> None:
     assert '  File "x.py", line 7\n    raise' in shown
 
 
+def test_a_stack_of_a_worker_on_windows_has_no_more_lines_or_signs_than_another() -> None:
+    maker = review_history()
+    failed = next(e for e in maker.events if e.HasField("activity_task_failed_event_attributes"))
+    cause = failed.activity_task_failed_event_attributes.failure.cause
+    cause.stack_trace = cause.stack_trace.replace("\n", "\r\n") + "\r\n"
+    as_elsewhere, of = walk(review_history()), walk(maker)
+
+    position = position_of(of, "check failed")
+
+    assert detail(of, position) == detail(as_elsewhere, position)
+
+
 def test_bytes_that_nobody_can_read_are_shown_as_hexadecimal() -> None:
     maker = HistoryMaker()
     maker.start()

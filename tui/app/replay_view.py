@@ -502,7 +502,7 @@ def heading_of(book: Book, focus: Focus) -> Line:
         Piece("✗ STUCK " if run.is_stuck else "", Tone.BAD),
         Piece(f"{figures.duration(duration_of(run))}  "),
         Piece(f"event {event.event_id}/{len(walk.events)}", Tone.NOTE),
-        Piece(f" +{figures.duration(walk.offset_ns(focus.position))}  ", Tone.DIM),
+        Piece(f" {figures.offset(walk.offset_ns(focus.position))}  ", Tone.DIM),
     ]
     if book.tape is not None and focus.line is not None:
         words.append(Piece(f"line {focus.line + 1:,}/{len(book.tape.tape):,}  ", Tone.NOTE))
