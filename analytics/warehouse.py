@@ -190,9 +190,26 @@ def connect(path: Path, *, read_only: bool, **config: str | bool) -> duckdb.Duck
     elif not path.exists():
         raise WarehouseError(f"{path}: no such warehouse; `retrospan import` makes one")
     try:
-        return duckdb.connect(path, read_only=read_only, config=settings)
+        connection = duckdb.connect(path, read_only=read_only, config=settings)
     except duckdb.Error as error:
         raise explained(path, error) from error
+    if not _is_stored(connection):
+        connection.close()
+        raise _not_a_database(path)
+    return connection
+
+
+def _is_stored(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether it is a file that is open.
+
+    Where a CSV, JSON or Parquet file has the name, DuckDB opens a database in memory that shows it:
+    all that is written there is lost.
+    """
+    return any(file for *_, file in connection.execute("PRAGMA database_list").fetchall())
+
+
+def _not_a_database(path: Path) -> WarehouseError:
+    return WarehouseError(f"{path}: not a DuckDB file; name another file")
 
 
 def explained(path: Path, error: duckdb.Error) -> WarehouseError:
@@ -203,6 +220,7 @@ def explained(path: Path, error: duckdb.Error) -> WarehouseError:
         return WarehouseBusy(
             f"{path}: another process is writing to it; wait for it to end, or read its snapshot"
         )
-    if "not a valid DuckDB database" in text or isinstance(error, duckdb.SerializationException):
-        return WarehouseError(f"{path}: not a DuckDB file; name another file")
+    is_other = "not a valid DuckDB database" in text or "in-memory database" in text
+    if is_other or isinstance(error, duckdb.SerializationException):
+        return _not_a_database(path)
     return WarehouseError(f"{path}: cannot open it: {text.splitlines()[0]}")

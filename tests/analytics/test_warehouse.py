@@ -134,6 +134,27 @@ def test_a_file_of_something_else(path: Path, content: bytes, reason: str | None
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("name", ["runs.json", "runs.csv", "runs.parquet"])
+@pytest.mark.parametrize("content", [b"", b'{"one": 1}\n'])
+def test_a_file_that_duckdb_would_show_is_no_warehouse(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(WarehouseError, match="not a DuckDB file; name another"):
+        open_warehouse(path)
+    with pytest.raises(WarehouseError, match="not a DuckDB file; name another"):
+        connect(path, read_only=True)
+    assert path.read_bytes() == content
+
+
+def test_a_warehouse_may_have_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "runs.json"
+    open_warehouse(path).close()
+    with connect(path, read_only=True) as again:
+        assert again.execute("SELECT count(*) FROM core.runs").fetchall() == [(0,)]
+
+
 def test_a_duckdb_file_of_something_else_is_not_touched(path: Path) -> None:
     with duckdb.connect(path) as other:
         other.execute("CREATE TABLE theirs AS SELECT 1 AS one")
