@@ -58,15 +58,19 @@ class RetrospanApp(App[None]):
         """What the palette offers beside the actions of the screen."""
         yield SystemCommand("theme", "choose other colours", self.action_change_theme)
 
-    def get_default_screen(self) -> RunsScreen:
-        """The list; it lies below every other screen."""
-        return RunsScreen(self.sitting)
+    def get_default_screen(self) -> Screen[None]:
+        """The list; it lies below every other screen.
+
+        Below a run that was asked for lies nothing: whoever asked would wait until a list that
+        nobody sees was drawn and read.
+        """
+        return RunsScreen(self.sitting) if self._open_run is None else Screen()
 
     def _keep_theme(self, theme: Theme) -> None:
         memory.remember("app", theme=theme.name)
 
     def on_mount(self) -> None:
-        """Show the run that was asked for over the list."""
+        """Show the run that was asked for."""
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self.set_keymap(memory.keymap())
         if self._tour is not None:
@@ -87,6 +91,13 @@ class RetrospanApp(App[None]):
         # What screens froze, DuckDB reports as leaked.
         gc.unfreeze()
         self._at_end.close()
+
+    def action_leave_run(self) -> None:
+        """Go back to where a run was opened; from the one that was asked for, to the list."""
+        if self._open_run is not None and len(self.screen_stack) == 2:
+            self.switch_screen(RunsScreen(self.sitting))
+        else:
+            self.pop_screen()
 
     def action_help(self) -> None:
         """Show the keys that work here."""

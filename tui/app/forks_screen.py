@@ -69,6 +69,7 @@ class ForksScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="find", exit_on_error=False, description="find forks")
     def action_reload(self) -> None:
         """Look for forks: in the source, and among those that were kept."""
+        self._source.list_once()
         self._source.recall_forks(self._key)
         twigs = fork_tree(self._source.seen, self._key)
         if not get_current_worker().is_cancelled:

@@ -6,9 +6,11 @@ Whatever takes long is done in the background, and what runs workflow code in an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
-from textual import on
+from textual import on, work
 from textual.widgets import Input
+from textual.worker import get_current_worker
 
 from replayer.alignment import EntryKind
 from replayer.fork import ForkRequest
@@ -22,6 +24,7 @@ from tui.app.diff_screen import DiffScreen
 from tui.app.editing import open_editor
 from tui.app.fork_screen import ForkScreen
 from tui.app.forks_screen import ForksScreen
+from tui.app.pauses import long_lived
 from tui.app.picking import candidate_lines, candidates
 from tui.app.places_screen import PlacesScreen
 from tui.app.recording import Recording
@@ -90,12 +93,15 @@ class ReplayActions(ReplayView):
 
     def action_diff(self) -> None:
         """Compare with a run that is chosen; a fork with its recording."""
-        if self.book is None:
-            return
+        if self.book is not None:
+            self._with_other_runs(self._choose_other)
+
+    def _choose_other(self) -> None:
         recorded = self.source.recorded_of(self.key)
         if recorded is not None:
             self.app.push_screen(DiffScreen(self.source, recorded, self.key))
             return
+        assert self.book is not None
         rows = candidates(self.source.seen, row_of(self.book.walk.run))
         if not rows:
             self.remark("there is no other run here to compare with")
@@ -112,11 +118,38 @@ class ReplayActions(ReplayView):
         if not text:
             self.action_diff()
             return
+        self._with_other_runs(partial(self._diff_named, text))
+
+    def _diff_named(self, text: str) -> None:
         found = [key for key in self.source.named(text) if key != self.key]
         if len(found) == 1:
             self.app.push_screen(DiffScreen(self.source, self.key, found[0]))
         else:
             self.remark(f"{len(found)} of the runs listed here answer to {text!r}")
+
+    def _with_other_runs(self, then: Callable[[], None]) -> None:
+        """Do something with the other runs; a run that was opened at once comes before them."""
+        if self.source.is_listed:
+            then()
+        else:
+            self.remark("looking for other runs…")
+            self._look_for_others(then)
+
+    @work(thread=True, exclusive=True, group="others", exit_on_error=False, description="others")
+    def _look_for_others(self, then: Callable[[], None]) -> None:
+        try:
+            with long_lived():
+                self.source.list_once()
+        except Exception as error:  # noqa: BLE001 - whatever a source fails with is told
+            self.post_message(self.Remark(f"the other runs cannot be listed: {error}"))
+            return
+        if not get_current_worker().is_cancelled:
+            self.app.call_from_thread(self._others_found, then)
+
+    def _others_found(self, then: Callable[[], None]) -> None:
+        self.remark("")
+        if self.is_current:
+            then()
 
     def action_fork(self) -> None:
         """Fill in what to fork from here."""

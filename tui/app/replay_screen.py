@@ -297,7 +297,7 @@ class ReplayScreen(ReplayActions):
             case "find":
                 self.grep(argument)
             case "runs":
-                self.app.pop_screen()
+                self._leave_run()
             case "quit":
                 self.app.exit()
             case "help":
@@ -455,7 +455,10 @@ class ReplayScreen(ReplayActions):
         elif not self.lines("timeline").has_focus:
             self.lines("timeline").focus()
         else:
-            self.app.pop_screen()
+            self._leave_run()
+
+    def _leave_run(self) -> None:
+        self.app.call_later(self.app.run_action, "leave_run")
 
 
 def _side(direction: int) -> str:

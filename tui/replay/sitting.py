@@ -25,6 +25,7 @@ class Sitting(SourceAround):
         super().__init__(source)
         self._forks: dict[RunKey, tuple[RunHistory, RunKey]] = {}
         self._seen: dict[RunKey, RunRow] = {}
+        self._is_listed = False
         self._lock = threading.Lock()
 
     @property
@@ -33,8 +34,20 @@ class Sitting(SourceAround):
         with self._lock:
             return list(self._seen.values())
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether somebody listed the source, or began to."""
+        return self._is_listed
+
+    def list_once(self) -> None:
+        """See every run of the source, unless somebody listed it already. Reads files."""
+        if not self._is_listed:
+            for _ in self.rows():
+                pass
+
     def rows(self) -> Iterator[RunRow | Rejected]:
         """Forks, then what the source has."""
+        self._is_listed = True
         for history, _ in list(self._forks.values()):
             yield self._noted(row_of(run_from_events(history.key, history.events)))
         for found in super().rows():
