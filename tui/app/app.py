@@ -28,12 +28,15 @@ from tui.replay.sitting import Sitting
 from tui.sources import RunSource
 
 _TOUR_EVERY = 0.2
+_FIRST, _LIST = "first", "list"
+"""Stacks of screens: above what the app began with, and above the list that came after it."""
 
 
 class RetrospanApp(App[None]):
     """Runs, and a walk through each of them."""
 
     TITLE = "Retrospan"
+    DEFAULT_MODE = _FIRST
     COMMANDS = {Actions}  # noqa: RUF012 - Textual declares it without ClassVar
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?"),
@@ -59,24 +62,28 @@ class RetrospanApp(App[None]):
         yield SystemCommand("theme", "choose other colours", self.action_change_theme)
 
     def get_default_screen(self) -> Screen[None]:
-        """The list; it lies below every other screen.
+        """The run that was asked for, else the list; what lies below every other screen.
 
-        Below a run that was asked for lies nothing: whoever asked would wait until a list that
-        nobody sees was drawn and read.
+        Whoever asks for a run does not wait until a list that nobody sees was drawn and read.
         """
-        return RunsScreen(self.sitting) if self._open_run is None else Screen()
+        if self._open_run is not None:
+            return ReplayScreen(self.sitting, self._open_run)
+        return self._runs_screen()
+
+    def _runs_screen(self) -> RunsScreen:
+        return RunsScreen(self.sitting)
 
     def _keep_theme(self, theme: Theme) -> None:
         memory.remember("app", theme=theme.name)
 
     def on_mount(self) -> None:
-        """Show the run that was asked for."""
+        """Take up what earlier sittings left."""
+        self.add_mode(_FIRST, self.get_default_screen)
+        self.add_mode(_LIST, self._runs_screen)
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self.set_keymap(memory.keymap())
         if self._tour is not None:
             self.set_interval(_TOUR_EVERY, self._show_tour)
-        if self._open_run is not None:
-            self.push_screen(ReplayScreen(self.sitting, self._open_run))
 
     def _show_tour(self) -> None:
         if self._tour is not None:
@@ -92,12 +99,13 @@ class RetrospanApp(App[None]):
         gc.unfreeze()
         self._at_end.close()
 
-    def action_leave_run(self) -> None:
+    async def action_leave_run(self) -> None:
         """Go back to where a run was opened; from the one that was asked for, to the list."""
-        if self._open_run is not None and len(self.screen_stack) == 2:
-            self.switch_screen(RunsScreen(self.sitting))
-        else:
+        if len(self.screen_stack) > 1:
             self.pop_screen()
+            return
+        await self.switch_mode(_LIST)
+        await self.remove_mode(_FIRST)
 
     def action_help(self) -> None:
         """Show the keys that work here."""
