@@ -96,6 +96,7 @@ def main() -> None:
     rounds = 1 if is_quick else arguments.rounds
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {rounds} rounds, {_load()}")
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["RETROSPAN_STATE"] = str(Path(folder) / "empty")
         sizes = (5_000,) if is_quick else (5_000, 51_200)
         for events in sizes:
             _alone(_prepare, Path(folder), events)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 
+from replayer.history._json import json_value
 from tracer.model.payloads import size_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _WRAPPERS = frozenset(
     "temporal.api.common.v1." + name
     for name in ("Header.fields", "Memo.fields", "SearchAttributes.indexed_fields")
 )
+_CONTROLS: Final = frozenset(map(chr, range(32))) - set("\t\n\r")
 _FAILURE = "temporal.api.failure.v1.Failure"
 _PAYLOAD = Payload.DESCRIPTOR.full_name
 _PAYLOADS = "temporal.api.common.v1.Payloads"
@@ -110,7 +111,7 @@ def _json(payload: Payload, encoding: str) -> DecodedPayload:
     elif message_type := _metadata(payload, "messageType"):
         note = f"protobuf {message_type}"
     try:
-        return DecodedPayload(encoding, orjson.loads(data), data.decode(), len(data), note)
+        return DecodedPayload(encoding, json_value(data), data.decode(), len(data), note)
     except (ValueError, RecursionError) as error:
         reason = getattr(error, "msg", None) or "not UTF-8"
         is_broken = not options and encoding in _KNOWN_JSON
@@ -123,7 +124,7 @@ def _json(payload: Payload, encoding: str) -> DecodedPayload:
 
 def _reference(payload: Payload, encoding: str) -> DecodedPayload:
     try:
-        reference = orjson.loads(payload.data)
+        reference = json_value(payload.data)
     except ValueError:
         reference = None
     fields = reference if isinstance(reference, dict) else {}
@@ -160,8 +161,7 @@ def _readable(data: bytes) -> str | None:
         text = data.decode()
     except UnicodeDecodeError:
         return None
-    controls = set(map(chr, range(32))) - set("\t\n\r")
-    return None if controls & set(text) else text
+    return None if any(control in text for control in _CONTROLS) else text
 
 
 @cache

@@ -278,3 +278,59 @@ def test_corpus_payloads_decode(corpus: Path) -> None:
                     assert decoded.json == orjson.loads(decoded.text)
     assert encodings["json/plain"] > 100
     assert encodings["json/wf_v1"] > 50
+
+
+PADDING = b" " * 300_000
+"""JSON allows it anywhere; it makes a text a large one."""
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(VALUES)
+def test_a_large_json_says_what_a_small_one_does(value: Any) -> None:
+    written = orjson.dumps(value)
+    small, large = (
+        decode(payload("json/plain", data)).json for data in (written, PADDING + written)
+    )
+    assert (large, repr(large)) == (small, repr(small))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"99999999999999999999999",
+        b"1e999",
+        b"-0",
+        b"[NaN]",
+        b"[Infinity, -Infinity]",
+        b'"\\ud800"',
+        b'"\\ud83d\\ude00"',
+        b'"\x00"',
+        b'"\\u0000"',
+        b'"\xed\xa0\x80"',
+        b"\xff",
+        b"[1,]",
+        b"[1] 2",
+        b"01",
+        b'{"a": 1, "a": 2}',
+        b"",
+        b"[" * 100_000,
+        b"[" * 1_000 + b"]" * 1_000,
+        b"[" * 100_000 + b"]" * 100_000,
+    ],
+)
+def test_a_large_json_is_refused_where_a_small_one_is(data: bytes) -> None:
+    small, large = (decode(payload("json/plain", each)) for each in (data, PADDING + data))
+    assert repr(large.json) == repr(small.json)
+    assert str(large.note)[:16] == str(small.note)[:16]
+
+
+def test_bytes_that_are_text_but_for_one_control_are_binary_data() -> None:
+    assert decode(payload("binary/plain", b"text\r\n\t" * 9)).text is not None
+    assert decode(payload("binary/plain", b"text\r\n\t" * 9 + b"\x1b")).text is None

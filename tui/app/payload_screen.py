@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ from tui.app.editing import open_pager
 from tui.app.lines import LineList
 from tui.app.pauses import long_lived
 from tui.pieces import Piece, Tone, piece
+from tui.replay.copies import copies_of
 from tui.replay.documents import (
     Document,
     Path,
@@ -28,7 +30,6 @@ from tui.replay.documents import (
     Tree,
     View,
     document_of,
-    json_text,
     matches_in,
     path_text,
     paths_with,
@@ -132,7 +133,8 @@ class PayloadScreen(Screen[None]):
     def _begin(self) -> None:
         self._document, self._view, self._found = None, None, Found("")
         self.query_one(Heading).tell((piece(f" {self._title}"), Piece("  decoding…", Tone.NOTE)))
-        self._decode(self._sections[self._index], self.size.width)
+        # Decoding at once would take the interpreter from the screen that is not painted yet.
+        self.call_after_refresh(self._decode, self._sections[self._index], self.size.width)
 
     @work(thread=True, exclusive=True, group="decode", exit_on_error=False, description="decode")
     def _decode(self, section: Section, width: int) -> None:
@@ -301,25 +303,17 @@ class PayloadScreen(Screen[None]):
         """Choose what to copy."""
         if self._document is None:
             return
-        path, value = self._path(), None
-        choices = [("all, as recorded", self._document.raw.decode(errors="replace"))]
-        if self._document.is_json:
-            choices.append(("all, as Python", repr(self._document.value)))
-        if path is not None:
-            value = _value_at(self._document.value, path)
-            text = value if isinstance(value, str) else json_text(value, is_indented=True)
-            choices.insert(0, ("this value", text))
-            choices.insert(1, ("its path", path_text(path)))
-        lines = [(piece(name), piece(f"  {text[:60]}", Tone.DIM)) for name, text in choices]
+        choices = copies_of(self._document, self._path())
+        lines = [(piece(each.name), piece(f"  {each.sight}", Tone.DIM)) for each in choices]
 
         def chosen(index: int | None) -> None:
             if index is not None:
-                self.run_worker(self._copy(choices[index][1]), description="copy")
+                self.run_worker(self._copy(choices[index].make), description="copy")
 
         self.app.push_screen(ChoiceScreen("copy", lines), chosen)
 
-    async def _copy(self, text: str) -> None:
-        self._tell(await copy(self.app, text))
+    async def _copy(self, make: Callable[[], str]) -> None:
+        self._tell(await copy(self.app, await asyncio.to_thread(make)))
 
     def action_pipe(self) -> None:
         """Open it in the reader's pager, outside of the app."""
@@ -331,10 +325,3 @@ class PayloadScreen(Screen[None]):
     def action_leave(self) -> None:
         """Back to the run."""
         self.app.pop_screen()
-
-
-def _value_at(value: object, path: Path) -> object:
-    for part in path:
-        if isinstance(value, dict | list):
-            value = value[part]  # type: ignore[index]  # The path was made from this value.
-    return value

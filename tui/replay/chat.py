@@ -16,7 +16,7 @@ import orjson
 from tui.pieces import Line, Piece, Tone
 from tui.text import clip, fold, safe_text
 
-_SAYS: Final = ("content", "message", "tool_calls", "arguments", "output", "parts")
+_SAYS: Final = frozenset({"content", "message", "tool_calls", "arguments", "output", "parts"})
 """One of these makes a mapping with a role, or of a known type, a message."""
 _TEXTS: Final = ("text", "input_text", "output_text", "summary_text", "refusal")
 _BAR: Final = "▌ "
@@ -38,6 +38,11 @@ class Message:
 def messages_of(value: Any) -> list[Message]:
     """The conversation that a decoded payload holds; empty if it is none."""
     return list(_found(value, _DEEPEST))
+
+
+def has_messages(value: Any) -> bool:
+    """Whether a decoded payload holds a conversation."""
+    return next(_found(value, _DEEPEST), None) is not None
 
 
 def message_lines(messages: Sequence[Message], width: int) -> Iterator[Line]:
@@ -64,7 +69,8 @@ def _found(value: Any, depth: int) -> Iterator[Message]:
         return
     if isinstance(value, list):
         for each in value:
-            if isinstance(each, Mapping):
+            # What is no message is passed over quickly: there may be a hundred thousand.
+            if isinstance(each, dict) and not _SAYS.isdisjoint(each):
                 yield from _message(each, depth)
         return
     if not isinstance(value, Mapping):
@@ -80,7 +86,7 @@ def _found(value: Any, depth: int) -> Iterator[Message]:
 
 
 def _message(value: Mapping[str, Any], depth: int) -> Iterator[Message]:
-    if depth < 0 or not any(name in value for name in _SAYS):
+    if depth < 0 or _SAYS.isdisjoint(value):
         return
     if isinstance(value.get("message"), Mapping):
         yield from _message(value["message"], depth - 1)

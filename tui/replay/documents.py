@@ -17,9 +17,9 @@ import orjson
 from replayer.history import DecodedPayload, decode
 from tui import figures
 from tui.event_detail import failure_lines
-from tui.payload_text import payload_lines, safe_lines
+from tui.payload_text import indented, payload_lines, safe_lines
 from tui.pieces import Line, Piece, Tone, folded, marked, piece, text_of
-from tui.replay.chat import message_lines, messages_of
+from tui.replay.chat import has_messages, message_lines, messages_of
 from tui.replay.payloads import Section
 from tui.text import fold
 
@@ -73,7 +73,7 @@ def document_of(section: Section) -> Document:
     is_tree = isinstance(decoded.json, dict | list)
     views = [View.TREE] if is_tree else []
     views.append(View.TEXT)
-    if is_tree and messages_of(decoded.json):
+    if is_tree and has_messages(decoded.json):
         views.insert(0, View.CHAT)
     views.append(View.RAW)
     about = f"recorded · {decoded.encoding or 'no encoding'} · {figures.size(decoded.size)}"
@@ -173,7 +173,7 @@ class Tree:
             Piece("  " * node.depth + fold_mark),
             piece(node.label, Tone.NOTE),
             Piece(" "),
-            _shown(node.value),
+            shown_value(node.value),
         )
         return marked(line, self._needle) if self._needle else line
 
@@ -202,7 +202,8 @@ def _nodes(
             yield Node((*path, key), name, child, depth + 1, False)
 
 
-def _shown(value: Any) -> Piece:
+def shown_value(value: Any) -> Piece:
+    """A value on one line: its beginning, or how much it holds."""
     match value:
         case dict():
             return Piece(f"{{{figures.counted(len(value), 'key')}}}", Tone.DIM)
@@ -218,9 +219,14 @@ def _shown(value: Any) -> Piece:
 def json_text(value: Any, *, is_indented: bool = False) -> str:
     """A value as JSON; what JSON has no form for, as Python writes it."""
     try:
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2 if is_indented else None).decode()
-    except (TypeError, ValueError):
+        return "\n".join(indented(value)) if is_indented else orjson.dumps(value).decode()
+    except (TypeError, ValueError, RecursionError):
         return repr(value)
+
+
+def python_text(value: Any) -> str:
+    """A value as Python writes it; of a long list part by part, so that other threads run."""
+    return f"[{', '.join(map(repr, iter(value)))}]" if isinstance(value, list) else repr(value)
 
 
 def path_text(path: Path) -> str:
