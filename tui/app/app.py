@@ -5,7 +5,6 @@ The app holds no state of a run. It knows where runs come from and which screen 
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any, ClassVar
@@ -20,7 +19,7 @@ from tracer.identity import RunKey
 from tui import memory
 from tui.app.help_screen import TextScreen, help_screen
 from tui.app.palette import Actions
-from tui.app.pauses import short_turns
+from tui.app.pauses import short_pauses
 from tui.app.replay_screen import ReplayScreen
 from tui.app.runs_screen import RunsScreen
 from tui.app.tour import STOPS, Tour
@@ -90,13 +89,11 @@ class RetrospanApp(App[None]):
             self._tour.show(self.screen)
 
     def on_load(self) -> None:
-        """Have threads leave the interpreter to the event loop more often than they would."""
-        self._at_end.enter_context(short_turns())
+        """Keep the event loop from waiting for threads and for the garbage collector."""
+        self._at_end.enter_context(short_pauses())
 
     def on_unmount(self) -> None:
         """Give back what was set for the whole process."""
-        # What screens froze, DuckDB reports as leaked.
-        gc.unfreeze()
         self._at_end.close()
 
     async def action_leave_run(self) -> None:

@@ -27,7 +27,7 @@ from textual.strip import Strip
 
 from tui.pieces import Line, Lines, LineSource, Tone, text_of
 
-_CACHED_STRIPS = 512
+_CACHED_STRIPS = 160
 
 _TONE_COLOURS: Final = {
     Tone.GOOD: "text-success",
