@@ -89,6 +89,28 @@ def test_usage_errors_are_one_line_and_a_hint(
     assert hint.startswith("Try 'retrospan")
 
 
+@pytest.mark.parametrize("amount", ["inf", "1e300", "nan", "-1", "0"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sql", "SELECT 1", "--timeout"],
+        ["check", "a", "--workflow", "a:A", "--timeout"],
+        ["fork", "a", "--workflow", "a:A", "--at", "1", "--timeout"],
+        ["export", "--out", "a", "--rate"],
+        ["export", "--out", "a", "--every"],
+        ["backfill", "a", "--rate"],
+    ],
+    ids=lambda arguments: f"{arguments[0]} {arguments[-1]}",
+)
+def test_nobody_waits_for_ever_or_for_less_than_nothing(
+    arguments: list[str], amount: str, capsys: Captured
+) -> None:
+    code, out, err = run(capsys, *arguments, amount)
+
+    assert (code, out) == (Exit.USAGE, "")
+    assert err.startswith(f"retrospan: error: Invalid value for '{arguments[-1]}': ")
+
+
 def test_the_version_is_data(capsys: Captured) -> None:
     code, out, err = run(capsys, "version")
 

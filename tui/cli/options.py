@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,26 @@ type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 DEFAULT_WAREHOUSE = "retrospan.duckdb"
 """In the current directory, unless `RETROSPAN_WAREHOUSE` names another."""
+
+
+_LARGEST = 1_000_000
+"""Seconds, or things a second: eleven days are longer than anybody waits for, and no clock ends."""
+
+
+class Amount(click.FloatRange):
+    """Seconds, or things a second: a number that can be waited for."""
+
+    def __init__(self, minimum: float, *, is_open: bool = False) -> None:
+        super().__init__(min=minimum, max=_LARGEST, min_open=is_open)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number; `nan`, which no range keeps out, is none."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
 
 
 def default_warehouse() -> Path:

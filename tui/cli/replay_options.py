@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tui.cli.options import Decorator
+from tui.cli.options import Amount, Decorator
 
 
 def workflow_option(*, required: bool = True) -> Decorator:
@@ -35,7 +35,7 @@ def timeout_option() -> Decorator:
     return click.option(
         "--timeout",
         metavar="SECONDS",
-        type=click.FloatRange(min=0.1),
+        type=Amount(0.1),
         default=60.0,
         show_default=True,
         help="End a replay that takes longer.",

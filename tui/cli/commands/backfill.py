@@ -13,7 +13,7 @@ import click
 from tui import figures
 from tui.cli.diagnostics import CommandError, say, warn
 from tui.cli.exits import Exit
-from tui.cli.options import address_option, json_option, namespace_option, warehouse_option
+from tui.cli.options import Amount, address_option, json_option, namespace_option, warehouse_option
 from tui.cli.tables import write_json
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(0.001),
     metavar="N",
     help="Send at most N spans a second.",
 )

@@ -17,7 +17,7 @@ from tracer.model import run_from_events
 from tui import figures
 from tui.cli.diagnostics import CommandError, say, warn
 from tui.cli.exits import Exit
-from tui.cli.options import address_option, json_option, namespace_option
+from tui.cli.options import Amount, address_option, json_option, namespace_option
 from tui.cli.tables import write_json
 from tui.export_files import (
     FileFormat,
@@ -100,7 +100,7 @@ class Report:
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(0.001),
     metavar="N",
     help="Fetch at most so many histories per second.",
 )
@@ -112,7 +112,7 @@ class Report:
 )
 @click.option(
     "--every",
-    type=click.FloatRange(min=0.1),
+    type=Amount(0.1),
     default=10.0,
     show_default=True,
     metavar="SECONDS",

@@ -29,7 +29,7 @@ from replayer.fork import (
 from replayer.history import RunHistory, export_path
 from tui.cli.diagnostics import CommandError, say, warn
 from tui.cli.exits import Exit
-from tui.cli.options import address_option, json_option, namespace_option, warehouse_option
+from tui.cli.options import Amount, address_option, json_option, namespace_option, warehouse_option
 from tui.cli.tables import Column, write_json, write_table
 from tui.diff import diff_lines, write_lines
 from tui.reset_text import write_preview
@@ -101,10 +101,11 @@ class Place:
 @click.option("--profile", metavar="NAME", help="Converter, codec and plugins of the worker.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=1),
+    type=Amount(1),
     default=_SECONDS,
     show_default=True,
-    help="Seconds that the workflow code may take.",
+    metavar="SECONDS",
+    help="How long the workflow code may take.",
 )
 @click.option(
     "--out",

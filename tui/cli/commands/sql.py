@@ -12,7 +12,7 @@ from analytics.guarded import GuardedReader
 from analytics.query import QueryLimits, memory_bytes
 from tui.cli.answers import AnswerFormat, opened_output, write_answer
 from tui.cli.diagnostics import warn
-from tui.cli.options import json_option, warehouse_option
+from tui.cli.options import Amount, json_option, warehouse_option
 
 
 def _memory(_context: click.Context, _option: click.Parameter, text: str) -> str:
@@ -56,7 +56,7 @@ def _memory(_context: click.Context, _option: click.Parameter, text: str) -> str
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(0, is_open=True),
     default=QueryLimits().seconds,
     show_default=True,
     metavar="SECONDS",
