@@ -1,13 +1,22 @@
-"""Files that appear whole or not at all, whatever happens while they are written."""
+"""Files that appear whole or not at all, whatever happens while they are written.
+
+What is no file, such as a pipe or `/dev/stdout`, is written to as it is: a file in its place would
+take it away from everybody else on the machine.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import contextmanager
 from errno import ENOENT
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
-__all__ = ["write_whole"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["opened_whole", "require_folder", "write_whole"]
 
 
 def write_whole(path: Path, data: bytes, *, is_private: bool = False) -> None:
@@ -19,15 +28,56 @@ def write_whole(path: Path, data: bytes, *, is_private: bool = False) -> None:
         is_private: Only its owner may read it, as befits histories: they hold payloads.
 
     Raises:
-        OSError: The folder is not there, or cannot be written.
+        OSError: Names the path: the folder is not there, or cannot be written.
+    """
+    with opened_whole(path, is_private=is_private) as file:
+        file.write(data)
+
+
+@contextmanager
+def opened_whole(path: Path, *, is_private: bool = False) -> Iterator[IO[bytes]]:
+    """A file to write that takes its name when the block ends well, replacing what was there.
+
+    Args:
+        path: As for `write_whole`; a link stays one, what it leads to is replaced.
+        is_private: As for `write_whole`.
+
+    Raises:
+        OSError: As of `write_whole`.
+    """
+    require_folder(path)
+    target = path.resolve()
+    try:
+        if target.exists() and not target.is_file():
+            with target.open("wb") as stream:
+                yield stream
+        else:
+            with _replacing(target, is_private=is_private) as file:
+                yield file
+    except OSError as error:
+        # A full disk is told without a name, others with that of the file beside, which is gone.
+        if error.filename is None or Path(error.filename).parent == target.parent:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+def require_folder(path: Path) -> None:
+    """Tell that a file cannot be written before the work that is to fill it.
+
+    Raises:
+        FileNotFoundError: Its folder is not there.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(ENOENT, "no such folder", str(path.parent))
+
+
+@contextmanager
+def _replacing(path: Path, *, is_private: bool) -> Iterator[IO[bytes]]:
     mode = 0o600 if is_private else _mode_of(path)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(partial).chmod(mode)

@@ -24,7 +24,7 @@ def test_a_foreseen_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_missing_file_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert report(FileNotFoundError(2, "No such file", "x")) == Exit.UNREACHABLE
-    assert capsys.readouterr().err.count("\n") == 1
+    assert capsys.readouterr().err == "retrospan: error: x: No such file\n"
 
 
 def raised(error: Exception) -> Exception:

@@ -70,7 +70,7 @@ def test_a_page_about_the_runs_that_were_chosen(
         (["--out", "a.html", "--since", "soon"], Exit.USAGE, "'soon' is no time; write it as"),
         (["cargo-1", "--out", "a.html", "--type", "X"], Exit.USAGE, "RUN names one"),
         (["--out", "a.html", "--address", "x:1"], Exit.USAGE, "go with RUN"),
-        (["{history}", "--out", "none/a.html"], Exit.UNREACHABLE, "no such folder: 'none'"),
+        (["{history}", "--out", "none/a.html"], Exit.UNREACHABLE, "none: no such folder"),
         (["nobody", "--out", "a.html"], Exit.UNREACHABLE, "there is no warehouse w.duckdb"),
         (["--out", "a.html"], Exit.UNREACHABLE, "w.duckdb: no such warehouse"),
     ],

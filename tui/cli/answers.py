@@ -6,9 +6,8 @@ Binary forms never go to a terminal, and a file is there whole or not at all.
 
 from __future__ import annotations
 
-import os
+import io
 import sys
-import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from analytics.errors import QueryRefused
+from analytics.files import opened_whole
 from tui.cli.diagnostics import CommandError
 from tui.cli.exits import Exit
 from tui.cli.tables import Column, Format, Row, write_rows
@@ -67,15 +67,15 @@ def opened_output(file: Path | None, form: AnswerFormat) -> Iterator[None]:
             )
         yield
         return
-    part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as stream, redirect_stdout(stream):
-            yield
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    with opened_whole(file) as whole:
+        text = io.TextIOWrapper(whole, encoding="utf-8", newline="")
+        try:
+            with redirect_stdout(text):
+                yield
+            text.flush()
+        finally:
+            # Closing the file is not its business.
+            text.detach()
 
 
 def write_answer(answer: GuardedAnswer, form: AnswerFormat) -> None:

@@ -85,8 +85,14 @@ def report(error: BaseException) -> Exit:
     if code is None:
         fail(f"this is a defect in Retrospan, please report it: {type(error).__name__}: {error}")
         return Exit.FOUND
-    fail(str(error) or type(error).__name__)
+    fail(_told(error))
     return code
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 def code_of(error: BaseException) -> Exit | None:

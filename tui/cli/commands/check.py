@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from analytics.files import require_folder, write_whole
 from replayer.check import CheckOptions, Verdict, VerdictStatus, check_many, junit_xml, verdict_text
 from replayer.history import Rejected, RunHistory, read_histories
 from replayer.replaying import Limits
@@ -95,6 +96,8 @@ def command(
         raise click.UsageError("name histories to check, or a server with --address HOST:PORT")
     if sources and query:
         raise click.UsageError("name runs or give a --query, not both")
+    if junit is not None:
+        require_folder(junit)
     options = CheckOptions(workflows, profile, strict, Limits(seconds=timeout))
     result = Result()
     if address is None and query is None:
@@ -107,7 +110,7 @@ def command(
         result.verdicts.append(verdict)
         _show(verdict, as_json=as_json)
     if junit is not None:
-        junit.write_bytes(junit_xml(result.verdicts, result.rejected))
+        write_whole(junit, junit_xml(result.verdicts, result.rejected))
     return _summed_up(result)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from analytics.files import write_whole
 from replayer.alignment import (
     Comparison,
     FindKnowledge,
@@ -162,4 +163,4 @@ def _write_json(comparison: Comparison, *, only_changed: bool) -> None:
 def _write_page(comparison: Comparison, path: Path) -> None:
     from tui.diff.page import diff_page
 
-    path.write_text(diff_page(comparison), encoding="utf-8")
+    write_whole(path, diff_page(comparison).encode())
