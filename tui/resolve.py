@@ -80,15 +80,17 @@ def matching(selector: str, keys: Iterable[RunKey]) -> list[RunKey]:
     exact = [key for key in known if selector in _names(key)]
     if exact or len(selector.rpartition(":")[2]) < _SHORTEST_PREFIX:
         return exact
-    return [key for key in known if any(name.startswith(selector) for name in _prefixable(key))]
+    return [key for key in known if _begins(key, selector)]
 
 
 def _names(key: RunKey) -> tuple[str, ...]:
     return (key.workflow_id, key.run_id, f"{key.workflow_id}:{key.run_id}", str(key))
 
 
-def _prefixable(key: RunKey) -> tuple[str, ...]:
-    return (key.run_id, f"{key.workflow_id}:{key.run_id}")
+def _begins(key: RunKey, selector: str) -> bool:
+    """Whether it is the beginning of a run id: that of a workflow id may mean another workflow."""
+    named = selector.removeprefix(f"{key.workflow_id}:")
+    return key.run_id.startswith(named)
 
 
 async def _on_server(text: str, address: str, namespace: str | None) -> RunHistory:
@@ -159,14 +161,21 @@ def _in_warehouse(text: str, places: Places) -> RunHistory:
             "name a history file, pass --address HOST:PORT, or import runs first"
         )
     found = run_query(places.warehouse, _NAMED, params={"text": text})
-    keys = matching(text, [RunKey(*row) for row in found.rows])
-    if places.namespace is not None:
-        keys = [key for key in keys if key.namespace == places.namespace]
+    everywhere = matching(text, [RunKey(*row) for row in found.rows])
+    keys = [key for key in everywhere if places.namespace in (None, key.namespace)]
     if len(keys) == 1:
         return load_history(places.warehouse, keys[0])
     if keys:
         raise AmbiguousRunError(text, map(str, keys))
-    raise ResolveError(f"no run in {places.warehouse} answers to {text!r}; see `retrospan runs`")
+    missing = f"no run in {places.warehouse} answers to {text!r}"
+    if everywhere:
+        namespaces = ", ".join(sorted({key.namespace for key in everywhere}))
+        raise ResolveError(
+            f"{missing} in namespace {places.namespace}; there is one in {namespaces}"
+        )
+    rows = run_query(places.warehouse, _NEAR, params={"text": text}).rows
+    near = " or ".join(repr(workflow_id) for (workflow_id,) in rows)
+    raise ResolveError(f"{missing}; {f'did you mean {near}?' if near else 'see `retrospan runs`'}")
 
 
 _NAMED = """
@@ -178,3 +187,12 @@ WHERE workflow_id = $text
 ORDER BY started_at DESC
 """
 """A superset of what `matching` lets through."""
+
+_NEAR = """
+SELECT workflow_id FROM core.runs
+WHERE length($text) >= 3 AND (starts_with(workflow_id, $text)
+   OR damerau_levenshtein(lower(workflow_id), lower($text)) <= least(length($text) // 4, 4))
+GROUP BY workflow_id
+ORDER BY damerau_levenshtein(lower(workflow_id), lower($text)), workflow_id LIMIT 3
+"""
+"""Workflow ids that were probably meant: those that begin so, and mistyped ones."""

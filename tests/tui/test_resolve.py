@@ -92,8 +92,24 @@ def test_no_run_says_where_to_look(text: str, places: Places) -> None:
         found(text, places)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("cagro-1", "'cargo-1'"),
+        ("CARGO-1", "'cargo-1'"),
+        ("cargo-", "'cargo-1'"),
+        ("review", "'review-0' or 'review-2'"),
+        ("review-1", "'review-0' or 'review-2'"),
+        ("reveiw-2", "'review-2' or 'review-0'"),
+    ],
+)
+def test_a_name_that_was_mistyped_is_told(text: str, meant: str, places: Places) -> None:
+    with pytest.raises(ResolveError, match=rf"; did you mean {meant}\?$"):
+        found(text, places)
+
+
 def test_a_namespace_narrows(places: Places) -> None:
-    with pytest.raises(ResolveError):
+    with pytest.raises(ResolveError, match=r"in namespace other; there is one in default$"):
         found("cargo-1", Places(places.warehouse, namespace="other"))
 
 
