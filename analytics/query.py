@@ -43,6 +43,8 @@ _ALLOWED: Final = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.E
 # A function that changes settings in the midst of a SELECT; DuckDB 1.5 does not lock it.
 _CHANGES_SETTINGS: Final = re.compile(r"\b(enable|disable)_logging\s*\(", re.IGNORECASE)
 _OUT_OF_REACH: Final = "files, network and settings are out of reach of queries"
+_HINT: Final = re.compile("Did you mean|Candidate bindings")
+"""How the line begins in which DuckDB tells what was probably meant."""
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B", re.IGNORECASE)
 
 
@@ -200,7 +202,8 @@ def refusal(error: Exception, limits: QueryLimits) -> QueryError:
         error: DuckDB's own, or what carries its text through Arrow.
         limits: Those of the query.
     """
-    text = next((line for line in str(error).splitlines() if line.strip()), "unknown error")
+    lines = [line for line in str(error).splitlines() if line.strip()] or ["unknown error"]
+    text = lines[0]
     if isinstance(error, duckdb.InterruptException) or "INTERRUPT Error" in text:
         return QueryTimeout(timed_out(limits))
     if isinstance(error, MemoryError) or "Out of Memory Error" in text:
@@ -209,7 +212,7 @@ def refusal(error: Exception, limits: QueryLimits) -> QueryError:
         return QueryRefused("queries only read; what this one writes is refused")
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
         return QueryRefused(_OUT_OF_REACH)
-    return QueryRefused(text)
+    return QueryRefused("; ".join([text, *(hint for hint in lines[1:2] if _HINT.match(hint))]))
 
 
 def timed_out(limits: QueryLimits) -> str:

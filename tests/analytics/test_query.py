@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,19 @@ def test_all_else_is_refused_in_one_line(stored: Path, sql: str) -> None:
 def test_a_query_that_does_not_end_is_stopped(stored: Path, sql: str) -> None:
     with pytest.raises(QueryTimeout, match=r"stopped after 0\.5 s"):
         run_query(stored, sql, limits=QueryLimits(seconds=0.5))
+
+
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        ("FROM runs", '; Did you mean "core.runs"?'),
+        ("SELECT workflow_typ FROM core.runs", '; Candidate bindings: "workflow_type", '),
+    ],
+)
+def test_a_wrong_name_is_told_with_those_that_are_near(stored: Path, sql: str, hint: str) -> None:
+    with pytest.raises(QueryRefused, match=re.escape(hint)) as caught:
+        run_query(stored, sql)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_query_that_needs_too_much_memory_is_refused(stored: Path) -> None:
