@@ -12,6 +12,9 @@ from replayer.embedded import TemporalServer
 
 _ROOT = Path(__file__).parent.parent
 
+# The server otherwise lets timers and retries be late by up to a second, whatever was asked for.
+PROMPT_TIMERS = ("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="20ms"')
+
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("retrospan", deadline=None)
 settings.load_profile("retrospan")
@@ -35,7 +38,9 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="temporal-server")
     thread.start()
-    context = TemporalServer.start(log_dir=tmp_path_factory.mktemp("temporal"))
+    context = TemporalServer.start(
+        log_dir=tmp_path_factory.mktemp("temporal"), extra_args=PROMPT_TIMERS
+    )
     server = asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(60)
     try:
         yield server.address

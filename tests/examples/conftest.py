@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from examples.instrumentation import instrument_models, uninstrument_models
+from tests.conftest import PROMPT_TIMERS
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -22,7 +23,9 @@ async def temporal_client() -> AsyncIterator[Client]:
     server = Path(sys.executable).with_name("temporal")
     # Stuck runs log a traceback per attempt of their workflow task.
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)
-    async with await WorkflowEnvironment.start_local(dev_server_existing_path=str(server)) as env:
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(server), dev_server_extra_args=PROMPT_TIMERS
+    ) as env:
         yield env.client
 
 

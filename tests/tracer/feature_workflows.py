@@ -237,13 +237,16 @@ class Features:
         )
         await _refused(local(fails, 9, start_to_close_timeout=LONG, retry_policy=QUICK))
         await _refused(local(stalls, 5.0, start_to_close_timeout=SHORT, retry_policy=ONCE))
-        handle = workflow.start_local_activity(stalls, 5.0, start_to_close_timeout=LONG)
-        await workflow.sleep(SHORT)
-        handle.cancel()
-        await _refused(handle)
         unsent = workflow.start_local_activity(ok, "never", start_to_close_timeout=LONG)
         unsent.cancel()
         await _refused(unsent)
+
+    async def play_local_cancel(self) -> None:
+        """Only a task that is short ends, and lets the timer fire, before the local activity."""
+        handle = workflow.start_local_activity(stalls, 4.0, start_to_close_timeout=LONG)
+        await workflow.sleep(SHORT)
+        handle.cancel()
+        await _refused(handle)
 
     async def play_local_backoff(self) -> None:
         """Its backoff is too long for a worker to wait: a timer in the history does."""

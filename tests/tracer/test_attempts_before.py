@@ -43,7 +43,9 @@ def refuses_once_in_a_thread() -> int:
 async def falls_silent_once() -> int:
     """Its first attempt never heartbeats, as if its worker had died; it ignores cancellation."""
     if activity.info().attempt > 1:
-        await asyncio.sleep(0.5)
+        for _ in range(5):
+            activity.heartbeat()
+            await asyncio.sleep(0.1)
         return activity.info().attempt
     while not RELEASED.is_set():
         try:
@@ -71,7 +73,7 @@ class Retrying:
         return await workflow.execute_activity(
             name,
             start_to_close_timeout=limit,
-            heartbeat_timeout=timedelta(milliseconds=400),
+            heartbeat_timeout=timedelta(seconds=1),
             retry_policy=policy,
         )
 
@@ -97,11 +99,16 @@ async def attempts(
             activity_executor=threads,
             identity="desk-7",
         ):
-            result = await client.execute_workflow(
-                Retrying.run, args=[name, local], id=f"retrying-{uuid.uuid4()}", task_queue=QUEUE
-            )
+            try:
+                result = await client.execute_workflow(
+                    Retrying.run,
+                    args=[name, local],
+                    id=f"retrying-{uuid.uuid4()}",
+                    task_queue=QUEUE,
+                )
+            finally:
+                RELEASED.set()
             assert result == 2
-            RELEASED.set()
     spans = telescope.kinds(SpanKind.ATTEMPT)
     return sorted(spans, key=lambda span: int(attribute(span, Attribute.ACTIVITY_ATTEMPT)))
 

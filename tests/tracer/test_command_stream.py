@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 PARTS = [
     "activities",
     "locals",
+    "local_cancel",
     "local_backoff",
     "timers",
     "children",

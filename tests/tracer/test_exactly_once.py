@@ -40,6 +40,9 @@ from tracer.spans import spans_of
 
 pytestmark = pytest.mark.slow
 
+# Workers keep to themselves that a task failed again: it has to time out.
+REPEATED_TASK = timedelta(seconds=3)
+
 type Handle = WorkflowHandle[Any, Any]
 
 
@@ -91,6 +94,7 @@ async def ended(client: Client, handle: Handle) -> list[Run]:
         "activity_cancels",
         "deaf_activity",
         "locals",
+        "local_cancel",
         "local_backoff",
         "slow_local",
         "timers",
@@ -157,7 +161,8 @@ async def test_failed_tasks_that_are_retried(
 ) -> None:
     workflow_id = f"broken-{uuid.uuid4()}"
     BROKEN[workflow_id] = times
-    runs = await ended(client, await start(client, "broken_tasks", id=workflow_id))
+    options = {"id": workflow_id, "task_timeout": REPEATED_TASK}
+    runs = await ended(client, await start(client, "broken_tasks", **options))
     live = seen(telescope)
     # Servers keep no record of a failure that only repeats the one before it.
     repeated = {key for key in live if live[key][0] == "task failure"} - told_by(runs).keys()
@@ -212,7 +217,8 @@ async def test_code_that_changed_under_a_run(
     workflow_id = f"changed-{uuid.uuid4()}"
     options: dict[str, Any] = {"max_cached_workflows": cached}
     async with working(temporal_address, telescope.plugin, **options) as client:
-        handle = await start(client, "changed_code", "approval", id=workflow_id)
+        parts = ("changed_code", "approval")
+        handle = await start(client, *parts, id=workflow_id, task_timeout=REPEATED_TASK)
         await until(client, handle, "timer_started")
     BROKEN[workflow_id] = 1
     async with working(temporal_address, telescope.plugin, **options) as client:
