@@ -125,13 +125,18 @@ async def run_job[T](job: Job[T]) -> T:
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        process.send_signal(signal.SIGINT)
-        try:
+    """Let it clean up; once this is cancelled too, as by an app that closes, it is killed."""
+    try:
+        with suppress(ProcessLookupError, TimeoutError):
+            process.send_signal(signal.SIGINT)
             await asyncio.wait_for(process.wait(), _PATIENCE_SECONDS)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+        # Its pipes are to be closed before the event loop is.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.communicate(), _PATIENCE_SECONDS)
 
 
 def main() -> int:
