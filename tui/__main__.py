@@ -1,7 +1,5 @@
 """`python -m tui`: the same as `retrospan`."""
 
-import sys
+from tui.cli import script
 
-from tui.cli import main
-
-sys.exit(main())
+script()

@@ -134,6 +134,15 @@ def test_an_import_works_while_a_collector_has_the_warehouse(
     assert json.loads(listed.stdout)["workflow_id"] == "review-1"
 
 
+def test_a_server_that_is_not_there_ends_a_command_with_3_each_time(tmp_path: Path) -> None:
+    # Threads of the SDK that met the end of the interpreter aborted half of such processes.
+    for _ in range(4):
+        done = retrospan("show", "a", "--address", "localhost:1", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (Exit.UNREACHABLE, "")
+        [line] = done.stderr.splitlines()
+        assert line.startswith("retrospan: error: localhost:1: cannot connect: ")
+
+
 def test_ctrl_c_ends_a_command_with_130(tmp_path: Path) -> None:
     # A FIFO without writer keeps the command waiting in `open`.
     fifo = tmp_path / "fifo"

@@ -1,15 +1,36 @@
 """The `retrospan` command.
 
-`main` is the console script. It loads a command's module, and with it DuckDB, temporalio or
-Textual, only when that command runs: `retrospan --help` stays instant.
+`main` loads a command's module, and with it DuckDB, temporalio or Textual, only when that command
+runs: `retrospan --help` stays instant. `script` is the console script, and ends the process.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
-__all__ = ["main"]
+__all__ = ["main", "script"]
+
+
+def script() -> NoReturn:
+    """Run the command line of this process, and end it with the exit code.
+
+    Threads of Temporal's SDK may still be letting go of a connection. Where they meet an
+    interpreter that is being taken down, the process aborts, and its exit code is lost: so, once
+    they may exist, it is not taken down.
+    """
+    code = main()
+    if "temporalio.service" not in sys.modules:
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
