@@ -7,11 +7,13 @@ environment variables and its configuration file. What was said on our command l
 from __future__ import annotations
 
 import asyncio
+import re
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile
 
 _CONNECT_SECONDS = 10.0
+_SYSTEM_WORDS = re.compile(r'(?:message|error): "([^"]+)"')
 
 
 class ServerError(Exception):
@@ -44,5 +46,11 @@ async def connect(address: str | None, namespace: str | None) -> Client:
     except TimeoutError:
         raise ServerError(f"{target}: no answer within {_CONNECT_SECONDS:.0f} s") from None
     except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ServerError(f"{target}: cannot connect: {reason}") from error
+        raise ServerError(f"{target}: cannot connect: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Why, in the words of the system, where the SDK has them amid what it printed of itself."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    told = _SYSTEM_WORDS.findall(lines[0])
+    return told[-1] if told else lines[0]

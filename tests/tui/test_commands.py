@@ -69,6 +69,7 @@ def test_without_arguments_the_help_is_shown_as_an_error(capsys: Captured) -> No
         (["improt"], "there is no command 'improt'; did you mean 'import'?"),
         (["qqq"], "there is no command 'qqq'; choose from demo, import"),
         (["import"], "Missing argument"),
+        (["lake", "views"], "Missing option '--dialect'. Choose from: spark, clickhouse"),
         (["runs", "--nope"], "No such option"),
         (["sql", "SELECT 1", "--file", __file__], "a query or a --file, not both"),
         (["export"], "say where to: --out DIR, --warehouse FILE, or both"),

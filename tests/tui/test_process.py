@@ -139,8 +139,7 @@ def test_a_server_that_is_not_there_ends_a_command_with_3_each_time(tmp_path: Pa
     for _ in range(4):
         done = retrospan("show", "a", "--address", "localhost:1", cwd=tmp_path)
         assert (done.returncode, done.stdout) == (Exit.UNREACHABLE, "")
-        [line] = done.stderr.splitlines()
-        assert line.startswith("retrospan: error: localhost:1: cannot connect: ")
+        assert done.stderr == "retrospan: error: localhost:1: cannot connect: Connection refused\n"
 
 
 def test_ctrl_c_ends_a_command_with_130(tmp_path: Path) -> None:

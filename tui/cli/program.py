@@ -134,7 +134,8 @@ def _usage(error: click.ClickException) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return Exit.USAGE
-    fail(error.format_message())
+    # click tells choices on lines of their own.
+    fail(" ".join(error.format_message().split()))
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
         click.echo(f"Try '{context.command_path} --help'.", err=True)

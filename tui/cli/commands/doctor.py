@@ -131,5 +131,7 @@ def _server(address: str, namespace: str | None) -> Finding:
 
     try:
         return asyncio.run(look())
-    except (ServerError, RPCError) as error:
+    except ServerError as error:
+        return Finding(Verdict.PROBLEM, "server", str(error))
+    except RPCError as error:
         return Finding(Verdict.PROBLEM, "server", f"{address}: {error}")
