@@ -48,8 +48,9 @@ def opened_whole(path: Path, *, is_private: bool = False) -> Iterator[IO[bytes]]
     require_folder(path)
     target = path.resolve()
     try:
-        if target.exists() and not target.is_file():
-            with target.open("wb") as stream:
+        # Where `/dev/stdout` leads to a pipe, there is nothing by the name that it resolves to.
+        if path.exists() and not path.is_file():
+            with path.open("wb") as stream:
                 yield stream
         else:
             with _replacing(target, is_private=is_private) as file:

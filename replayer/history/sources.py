@@ -92,15 +92,19 @@ def members_of_stream(
 
 
 def _members_of_file(path: Path, *, expected: bool) -> Iterator[Member | Rejected]:
+    uri = _as_text(str(path))
     try:
         stream = path.open("rb")
     except (OSError, ValueError) as error:
-        yield Rejected(
-            str(path), HistoryUnavailable(str(path), f"cannot be opened: {packing.why(error)}")
-        )
+        yield Rejected(uri, HistoryUnavailable(uri, f"cannot be opened: {packing.why(error)}"))
         return
     with stream:
-        yield from members_of_stream(stream, str(path), expected=expected)
+        yield from members_of_stream(stream, uri, expected=expected)
+
+
+def _as_text(name: str) -> str:
+    """A file's name, which may be any bytes, as text that can be stored and shown."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -124,7 +128,8 @@ def _unpacked(
         inner = packing.guarded(packing.opened(stream, layer, uri), uri, budget)
         yield from _unpacked(inner, uri, expected, budget, depth + 1)
     else:
-        for name, content in packing.archive_members(stream, layer, uri):
+        for raw_name, content in packing.archive_members(stream, layer, uri):
+            name = _as_text(raw_name)
             is_expected = expected and _has_history_suffix(name)
             try:
                 if isinstance(content, HistoryError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from errno import ENOSPC
 from pathlib import Path
@@ -57,6 +58,17 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write_whole(tmp_path / "latest.html", b"page")
     assert (tmp_path / "latest.html").is_symlink()
     assert (tmp_path / "page.html").read_bytes() == b"page"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_link_to_a_pipe_that_has_no_name_is_written_through(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{writer}")
+    write_whole(tmp_path / "stdout", b"page")
+    os.close(writer)
+    assert os.read(reader, 10) == b"page"
+    os.close(reader)
+    assert names(tmp_path) == ["stdout"]
 
 
 def test_what_is_no_file_is_written_to_and_stays_what_it_is(tmp_path: Path) -> None:

@@ -437,3 +437,15 @@ def test_event_types_that_the_sdk_does_not_know_are_kept(
     assert list(run.events) == list(official)
     assert len(run.events) == len(history.events)
     assert [(u.event_id, u.enum, u.name) for u in run.unknown] == [(5, "EventType", name)]
+
+
+def test_a_file_may_have_a_name_that_is_no_text(tmp_path: Path, make_history: MakeHistory) -> None:
+    data = make_history().SerializeToString()
+    named = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.pb"))
+    named.write_bytes(data)
+    with tarfile.open(tmp_path / "b.tar", "w") as archive:
+        archive.add(named, "r\udcf4le.pb")
+
+    uris = [f.origin.uri for f in read_histories([tmp_path]) if isinstance(f, RunHistory)]
+
+    assert uris == [rf"{tmp_path}/b.tar!r\udcf4le.pb", rf"{tmp_path}/caf\udce9.pb"]

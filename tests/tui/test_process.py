@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.tui.process import command, environment, python, retrospan
 from tui.cli.exits import Exit
 
@@ -132,6 +134,43 @@ def test_an_import_works_while_a_collector_has_the_warehouse(
     assert json.loads(done.stdout)["runs_new"] == 1
     listed = retrospan("runs", "--json", cwd=tmp_path)
     assert json.loads(listed.stdout)["workflow_id"] == "review-1"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-8"])
+def test_any_encoding_can_be_written_to(history_file: Path, tmp_path: Path, encoding: str) -> None:
+    done = subprocess.run(
+        command("show", history_file, "--events"),
+        cwd=tmp_path,
+        env=environment(PYTHONIOENCODING=encoding),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (Exit.OK, b"")
+    assert ("\u25b7" if encoding == "utf-8" else r"\u25b7") in done.stdout.decode(encoding)
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_stream_that_is_closed_is_no_error(
+    history_file: Path, tmp_path: Path, closed: int
+) -> None:
+    shell = f'exec "$@" {closed}>&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell, "sh", *command("show", history_file)],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (Exit.OK, b"")
+    assert bool(done.stdout) == (closed != 1)
+
+
+def test_an_error_that_nobody_can_read_keeps_its_code(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command("show", "nothing"), cwd=tmp_path, env=environment(), stderr=full, check=False
+        )
+    assert done.returncode == Exit.UNREACHABLE
 
 
 def test_a_server_that_is_not_there_ends_a_command_with_3_each_time(tmp_path: Path) -> None:

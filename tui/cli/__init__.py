@@ -7,6 +7,7 @@ runs: `retrospan --help` stays instant. `script` is the console script, and ends
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ def script() -> NoReturn:
     interpreter that is being taken down, the process aborts, and its exit code is lost: so, once
     they may exist, it is not taken down.
     """
+    _set_up_streams()
     code = main()
     if "temporalio.service" not in sys.modules:
         sys.exit(code)
@@ -31,6 +33,17 @@ def script() -> NoReturn:
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
+
+
+def _set_up_streams() -> None:
+    """Make sure that writing cannot fail for what is written, nor for a stream that is closed."""
+    # Who closes stdout does not want to read it; without any, talk would end up in data.
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # In a Latin-1 locale a table has signs that cannot be written there.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import NamedTuple
 
 from tui.cli.exits import Exit
@@ -109,9 +110,7 @@ def code_of(error: BaseException) -> Exit | None:
 
 
 def _write(message: str, *, multiline: bool = False) -> None:
-    # A message quotes file names, ids and server texts: it is data as much as any row. A reader
-    # of stderr who is gone is no reason to fail.
-    try:
+    # A message quotes file names, ids and server texts: it is data as much as any row. A stderr
+    # that nobody reads, or that has no space left, is no reason to fail.
+    with suppress(OSError):
         print(safe_text(message, multiline=multiline), file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        return
