@@ -38,14 +38,18 @@ demo: setup
 stores:
 	@.ci/stores
 
+# Tests start hundreds of processes; where this is set, each compiles the program anew.
+export PYTHONDONTWRITEBYTECODE :=
+# Tests wait as much as they compute. Files begin in the order of tests/conftest.py: the longest first.
+PYTEST := $(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 # Servers, workers and browsers of many tests share the machine: what fails is tried once more, alone.
 AGAIN = { echo 'Trying what failed once more, alone …'; $(BIN)/pytest -q --last-failed --last-failed-no-failures none; }
 
 test: .venv/engines .duckdb15/installed
-	@$(BIN)/pytest -q -n 3 --dist loadfile || $(AGAIN)
+	@$(PYTEST) || $(AGAIN)
 
 test-fast: setup
-	@$(BIN)/pytest -q -n 3 --dist loadfile -m 'not slow'
+	@$(PYTEST) -m 'not slow'
 
 # The oldest temporalio that is supported, laid over the environment. Its own pin of protobuf is
 # older than what the rest needs, and works with it.
@@ -61,7 +65,7 @@ OLDEST_TESTS := tests/tracer/test_live.py tests/tracer/test_exactly_once.py \
 	@touch $@
 
 test-oldest: setup .oldest/installed
-	@export PYTHONPATH=.oldest; $(BIN)/pytest -q -n 3 --dist loadfile $(OLDEST_TESTS) || $(AGAIN)
+	@export PYTHONPATH=.oldest; $(PYTEST) $(OLDEST_TESTS) || $(AGAIN)
 
 # DuckDB as Grafana's plugin has it: snapshots are read with it.
 .duckdb15/installed: Makefile | setup

@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,22 @@ PROMPT_TIMERS = ("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("retrospan", deadline=None)
 settings.load_profile("retrospan")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, so that none of them is still at work when all else is.
+
+    Those are the ones whose tests may take longer than others, then those with many slow tests.
+    """
+    files = defaultdict(list)
+    for item in items:
+        files[item.path].append(item)
+    items[:] = chain.from_iterable(sorted(files.values(), key=_length, reverse=True))
+
+
+def _length(tests: list[pytest.Item]) -> tuple[float, int]:
+    limits = [marker.args[0] for test in tests for marker in test.iter_markers("timeout")]
+    return max(limits, default=0), sum(1 for test in tests if test.get_closest_marker("slow"))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+# Most of what pip compiles is never imported here.
+_PIP = ("--no-compile", "--disable-pip-version-check")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -22,7 +24,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 def pip_install(python: Path, what: Sequence[str], cwd: Path) -> None:
     constraints = ROOT / "constraints.txt"
-    run(python, "-m", "pip", "install", "-q", "-c", constraints, *what, cwd=cwd)
+    run(python, "-m", "pip", "install", "-q", *_PIP, "-c", constraints, *what, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
