@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -27,13 +27,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Those are the ones whose tests may take longer than others, then those with many slow tests.
     """
-    files = defaultdict(list)
+    files: defaultdict[Path, list[pytest.Item]] = defaultdict(list)
     for item in items:
         files[item.path].append(item)
     items[:] = chain.from_iterable(sorted(files.values(), key=_length, reverse=True))
 
 
-def _length(tests: list[pytest.Item]) -> tuple[float, int]:
+def _length(tests: Iterable[pytest.Item]) -> tuple[float, int]:
+    tests = list(tests)
     limits = [marker.args[0] for test in tests for marker in test.iter_markers("timeout")]
     return max(limits, default=0), sum(1 for test in tests if test.get_closest_marker("slow"))
 
