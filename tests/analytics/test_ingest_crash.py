@@ -20,6 +20,8 @@ from tests.analytics.test_ingest import contents
 RUNS, EVENTS = 130, 30
 KILLS = 20
 FILES_PER_TRANSACTION = 5
+# Each process would read them anew; nothing here starts a thread.
+_PRELOADED = ["pytest", "hypothesis", "replayer.history", "analytics.run_rows"]
 
 
 def imported(path: Path, folder: Path, workers: int, told: Connection | None) -> None:
@@ -39,6 +41,7 @@ def imported(path: Path, folder: Path, workers: int, told: Connection | None) ->
 def kill_after(path: Path, folder: Path, workers: int) -> None:
     """Import in a process of its own until it tells that something new is stored; kill it then."""
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
     ours, theirs = context.Pipe()
     process = context.Process(target=imported, args=(path, folder, workers, theirs))
     process.start()
