@@ -242,8 +242,9 @@ class Features:
         await _refused(unsent)
 
     async def play_local_cancel(self) -> None:
-        """Only a task that is short ends, and lets the timer fire, before the local activity."""
-        handle = workflow.start_local_activity(stalls, 4.0, start_to_close_timeout=LONG)
+        """It hears of its cancellation if it outlives two tasks: the timer is asked for at the end
+        of the first, and the second does not end sooner because it fired."""
+        handle = workflow.start_local_activity(stalls, 6.0, start_to_close_timeout=LONG)
         await workflow.sleep(SHORT)
         handle.cancel()
         await _refused(handle)
