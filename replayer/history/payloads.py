@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 
-from replayer.history._json import json_value
+from replayer.large_json import json_value
 from tracer.model.payloads import size_of
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import orjson
 
+from replayer.large_json import json_value
 from replayer.tape._snapshots import Node
 from replayer.tape.words import CoroutineKind
 from tracer.branches import BranchPoint, WorkflowFiles, read_source
@@ -178,7 +179,7 @@ def read_values(data: bytes) -> Values:
     Raises:
         ValueError, KeyError, TypeError: It is none.
     """
-    document = orjson.loads(data)
+    document = json_value(data)
     names, values = document["names"], document["values"]
     if not isinstance(values, list) or not all(isinstance(name, str) for name in names):
         raise TypeError("its names and values are none")
@@ -328,7 +329,7 @@ class Tables:
             ValueError, KeyError, TypeError, struct.error: It is something else.
         """
         (length,) = struct.unpack_from("<I", packed)
-        document = orjson.loads(packed[4 : 4 + length])
+        document = json_value(packed[4 : 4 + length])
         for name in _LISTS:
             rows = document[name]
             if not isinstance(rows, list):

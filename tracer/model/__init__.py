@@ -6,7 +6,7 @@ the same machine, so that live spans, imported tables and replays cannot disagre
 
 from tracer.model.events import EventReader, run_from_events, time_of
 from tracer.model.failures import failure_from, fingerprint, masked
-from tracer.model.garbage import uncollected
+from tracer.model.garbage import is_held_back, uncollected
 from tracer.model.machine import RunMachine
 from tracer.model.words import (
     Attempt,
@@ -54,6 +54,7 @@ __all__ = [
     "WorkflowTask",
     "failure_from",
     "fingerprint",
+    "is_held_back",
     "masked",
     "run_from_events",
     "time_of",

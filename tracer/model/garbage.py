@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["uncollected"]
+__all__ = ["is_held_back", "uncollected"]
 
 _lock = threading.Lock()
 _limits: list[int] = []
@@ -43,6 +43,11 @@ def uncollected(objects: int = 0) -> Iterator[None]:
         with _lock:
             _limits.remove(objects)
             _hold_back()
+
+
+def is_held_back() -> bool:
+    """Whether somebody builds something large just now, in whichever thread."""
+    return bool(_limits)
 
 
 def _hold_back() -> None:

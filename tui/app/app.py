@@ -19,7 +19,7 @@ from tracer.identity import RunKey
 from tui import memory
 from tui.app.help_screen import TextScreen, help_screen
 from tui.app.palette import Actions
-from tui.app.pauses import short_pauses
+from tui.app.pauses import TIDY_EVERY, short_pauses, tidy
 from tui.app.replay_screen import ReplayScreen
 from tui.app.runs_screen import RunsScreen
 from tui.app.tour import STOPS, Tour
@@ -79,6 +79,7 @@ class RetrospanApp(App[None]):
         """Take up what earlier sittings left."""
         self.add_mode(_FIRST, self.get_default_screen)
         self.add_mode(_LIST, self._runs_screen)
+        self.set_interval(TIDY_EVERY, tidy)
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self.set_keymap(memory.keymap())
         if self._tour is not None:

@@ -1,4 +1,4 @@
-"""What keeps the event loop answering while threads of the same process read a history.
+"""What keeps the event loop answering: short turns of threads, and garbage collected in between.
 
 Python runs one thread at a time, so a thread that computes takes the interpreter from the loop.
 Two things decide for how long: how often threads take turns, and the garbage collector, which
@@ -13,30 +13,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from tracer.model import uncollected
+from tracer.model import is_held_back, uncollected
 
 _TURN_SECONDS: Final = 0.0005
 """The loop waits this long for the interpreter each time it has slept; by default ten times that,
 and a first paint sleeps dozens of times."""
 
-_YOUNG_PER_OLD: Final = 2
-"""Collections of young objects for one of all; by default ten. Drawn lines refer to themselves,
-and those of a hundred key presses would be freed during one."""
+TIDY_EVERY: Final = 0.1
+"""Seconds between two looks for garbage."""
+_MUCH_GARBAGE: Final = 2_000
+"""Objects made and not freed since; a key press leaves as many. Drawn lines refer to themselves."""
+_YOUNG_PER_OLD: Final = 5
+"""Collections of young objects for one of all that are not frozen."""
 
 
 @contextmanager
 def short_pauses() -> Iterator[None]:
-    """Let threads take turns more often, and the garbage collector do little at a time."""
-    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    """Let threads take turns more often, and leave the collecting of garbage to `tidy`."""
+    interval = sys.getswitchinterval()
     sys.setswitchinterval(_TURN_SECONDS)
     gc.freeze()  # What was imported stays.
-    gc.set_threshold(*thresholds[:2], _YOUNG_PER_OLD)
+    gc.disable()
     try:
         yield
     finally:
         sys.setswitchinterval(interval)
-        gc.set_threshold(*thresholds)
+        gc.enable()
         gc.unfreeze()  # What is frozen to the end, DuckDB reports as leaked.
+
+
+def tidy() -> None:
+    """Collect garbage, if there is much; between key presses, and not while a screen is drawn."""
+    made, _, of_young = gc.get_count()
+    if made >= _MUCH_GARBAGE and not is_held_back():
+        gc.collect(2 if of_young >= _YOUNG_PER_OLD else 1)
 
 
 @contextmanager
@@ -53,5 +63,3 @@ def long_lived() -> Iterator[None]:
             yield
         finally:
             gc.freeze()
-            # The collector waits until a quarter of what it saw last is new: it saw all of this.
-            gc.collect()
