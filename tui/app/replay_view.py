@@ -113,7 +113,7 @@ class ReplayView(Screen[None]):
     ReplayView.-zoomed-source #below { display: none; }
     """
 
-    trail: reactive[Trail | None] = reactive(None, init=False)
+    trail: reactive[Trail | None] = reactive(None, init=False, repaint=False)
     """Where the reader is and was; `None` until the history is read."""
 
     class Loaded(Message):
