@@ -1,11 +1,15 @@
 """How quick the app is: first paint, steps, pages, search, stalls, memory, payloads, `--help`.
 
-Each case is a process of its own, without a terminal (Textual's headless driver), and is repeated.
-Figures in `ms CPU` are of the process per key press, drawing included (for a first paint, of the
-thread that draws), and the median of the repeats. All others are wall time and the least of the
-repeats: another process on the machine can only add to them. A stall is the longest time in which
-the event loop did not answer a ticker of 5 ms: after the first paint while a history was read, and
-then while keys were pressed. Searches are counted beyond what the driver waits for any key.
+Each case is a process of its own. The app draws for a terminal that is not there: what one would be
+sent is made, and dropped. Every figure is the median of the rounds, and a round goes through all
+the cases of its table before the next one begins.
+
+A first paint begins when the app is made, its modules loaded, and ends when every part of the
+screen has been drawn and sent; a run is read after that, and until then it says so. `ms CPU` is
+of the thread that draws for a first paint, and of the whole process per key press otherwise. A
+stall is the longest time in which the event loop did not answer a ticker of 5 ms: after the first
+paint while a history was read, and then while keys were pressed. Searches are counted beyond what
+the driver waits for any key.
 
 A run of Temporal has 51,200 events at most, and the app lists 100,000 runs at most; a million is
 measured where it can occur, in a view of lines that are made when they are looked at, and in a
@@ -31,10 +35,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from temporalio.api.common.v1 import Payload
+from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.worker import WorkerCancelled
@@ -56,7 +62,7 @@ from tui.replay.payloads import Section, Tab
 from tui.sources import LoadedRuns, RunRow
 
 _SIZE = (130, 36)
-_PRESSES = 40
+_PRESSES = 16
 _TICK = 0.005
 _NAME, _WIDTH = 26, 15
 _MILLION = 1_000_000
@@ -71,6 +77,7 @@ _RUN_GOALS: Final = {
     "step, ms CPU": "≤ 35",
     "step back, ms CPU": "≤ 35",
     "stall stepping, ms": "≤ 50",
+    "stall searching, ms": "≤ 50",
     "memory, MB": "≤ 150",
 }
 _LIST_GOALS: Final = {
@@ -82,7 +89,12 @@ _LIST_GOALS: Final = {
     "memory, MB": "≤ 150",
 }
 _VIEW_GOALS: Final = {"first paint, ms": "≤ 150", "step, ms CPU": "≤ 35", "search, ms": "≤ 100"}
-_PAYLOAD_GOALS: Final = {"open, ms": "≤ 500", "stall opening, ms": "≤ 50"}
+_PAYLOAD_GOALS: Final = {
+    "open, ms": "≤ 500",
+    "stall opening, ms": "≤ 50",
+    "stall as text, ms": "≤ 50",
+    "page, ms CPU": "≤ 35",
+}
 _HELP_GOALS: Final = {"--help, ms": "≤ 120", "--help, ms CPU": "≤ 120", "heavy imports": "0"}
 
 
@@ -101,24 +113,23 @@ def main() -> None:
         for events in sizes:
             _alone(_prepare, Path(folder), events)
         runs = {
-            f"{events:,}{' tape' if is_taped else ''}": _rounds(
-                rounds, _run_case, Path(folder), events, is_taped
+            f"{events:,}{' tape' if is_taped else ''}": partial(
+                _run_case, Path(folder), events, is_taped
             )
             for events in sizes
             for is_taped in (False, True)
         }
-    _table("a run, events", runs, _RUN_GOALS)
-    listed = (5_000,) if is_quick else (5_000, 100_000)
-    rows = {f"{count:,}": _rounds(rounds, _list_case, count) for count in listed}
-    _table("a list of runs", rows, _LIST_GOALS)
-    lines = {f"{_MILLION:,}": _rounds(rounds, _view_case, _MILLION)}
-    _table("a view of lines", lines, _VIEW_GOALS)
-    payloads = {
-        f"{size} MB": _rounds(rounds, _payload_case, size)
-        for size in ((1,) if is_quick else (1, 10))
-    }
-    _table("a payload", payloads, _PAYLOAD_GOALS)
-    _table("the command", {"": _combined([_help_case() for _ in range(rounds * 3)])}, _HELP_GOALS)
+        _table("a run, events", _measured(rounds, runs), _RUN_GOALS)
+        listed = (5_000,) if is_quick else (5_000, 100_000)
+        rows = {f"{count:,}": partial(_list_case, count) for count in listed}
+        _table("a list of runs", _measured(rounds, rows), _LIST_GOALS)
+        lines = {f"{_MILLION:,}": partial(_view_case, _MILLION)}
+        _table("a view of lines", _measured(rounds, lines), _VIEW_GOALS)
+        payloads = {
+            f"{size} MB": partial(_payload_case, size) for size in ((1,) if is_quick else (1, 10))
+        }
+        _table("a payload", _measured(rounds, payloads), _PAYLOAD_GOALS)
+    _table("the command", {"": _medians([_help_case() for _ in range(rounds * 3)])}, _HELP_GOALS)
 
 
 def _load() -> str:
@@ -130,17 +141,17 @@ def _alone[**P, R](measure: Callable[P, R], *arguments: P.args, **named: P.kwarg
         return pool.submit(measure, *arguments, **named).result()
 
 
-def _rounds[**P](
-    rounds: int, measure: Callable[P, Row], *arguments: P.args, **named: P.kwargs
-) -> Row:
-    return _combined([_alone(measure, *arguments, **named) for _ in range(rounds)])
+def _measured(rounds: int, cases: Mapping[str, Callable[[], Row]]) -> dict[str, Row]:
+    """Every case, once in each round."""
+    found: dict[str, list[Row]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            found[name].append(_alone(case))
+    return {name: _medians(rows) for name, rows in found.items()}
 
 
-def _combined(found: Sequence[Row]) -> Row:
-    return {
-        name: (statistics.median if name.endswith("CPU") else min)(row[name] for row in found)
-        for name in found[0]
-    }
+def _medians(found: Sequence[Row]) -> Row:
+    return {name: statistics.median(row[name] for row in found) for name in found[0]}
 
 
 def _table(title: str, columns: Mapping[str, Row], goals: Mapping[str, str]) -> None:
@@ -149,6 +160,21 @@ def _table(title: str, columns: Mapping[str, Row], goals: Mapping[str, str]) -> 
     for name in next(iter(columns.values())):
         cells = "".join(f"{row[name]:>{_WIDTH},.0f}" for row in columns.values())
         print(f"{name:<{_NAME}}{cells}{goals.get(name, ''):>{_WIDTH}}")
+
+
+class _Terminal(HeadlessDriver):
+    """A terminal that shows nothing, and for which everything is drawn all the same."""
+
+    is_painted = False
+
+    @property
+    def is_headless(self) -> bool:
+        """Textual does not make the text of a frame that is sent nowhere."""
+        return False
+
+    def write(self, data: str) -> None:
+        """Drop a frame; the first one has what says that something is read."""
+        self.is_painted = self.is_painted or "reading…" in data
 
 
 class _Ticker:
@@ -216,13 +242,25 @@ def _resident() -> float:
 
 
 @asynccontextmanager
-async def _started(app: RetrospanApp, row: Row) -> AsyncIterator[tuple[Pilot[None], _Ticker]]:
+async def _running(app: RetrospanApp) -> AsyncIterator[Pilot[None]]:
+    app.driver_class = _Terminal
+    async with app.run_test(headless=False, size=_SIZE) as pilot:
+        yield pilot
+
+
+@asynccontextmanager
+async def _started(
+    make: Callable[[], RetrospanApp], row: Row
+) -> AsyncIterator[tuple[Pilot[None], _Ticker]]:
     """The app from its first paint on."""
     begun, cpu = time.perf_counter(), time.thread_time()
-    async with app.run_test(size=_SIZE) as pilot:
+    async with _running(make()) as pilot:
         await pilot._wait_for_screen()
         row["first paint, ms"] = _since(begun)
         row["first paint, ms CPU"] = (time.thread_time() - cpu) * 1000
+        terminal = pilot.app._driver
+        if not isinstance(terminal, _Terminal) or not terminal.is_painted:
+            raise RuntimeError("nothing was painted")
         ticker = _Ticker()
         await _settled(pilot)
         row["ready, ms"] = _since(begun)
@@ -253,8 +291,8 @@ def _run_case(folder: Path, events: int, is_taped: bool) -> Row:
 
 async def _measured_run(history: RunHistory, before: float) -> Row:
     row: Row = {}
-    app = RetrospanApp(LoadedRuns("benchmark", [history]), history.key)
-    async with _started(app, row) as (pilot, ticker):
+    source = LoadedRuns("benchmark", [history])
+    async with _started(lambda: RetrospanApp(source, history.key), row) as (pilot, ticker):
         row["no-op key, ms CPU"] = await _cpu_of(pilot, "f12")
         await ticker.take()
         row["step, ms CPU"] = await _cpu_of(pilot, "n")
@@ -295,7 +333,7 @@ def _list_case(count: int) -> Row:
 async def _measured_list(count: int) -> Row:
     row: Row = {}
     before = _resident()
-    async with _started(RetrospanApp(_ManyRuns(count)), row) as (pilot, ticker):
+    async with _started(lambda: RetrospanApp(_ManyRuns(count)), row) as (pilot, ticker):
         row["page, ms CPU"] = await _cpu_of(pilot, "pagedown")
         await pilot.press("slash", *"faile")
         await _settled(pilot)
@@ -339,7 +377,7 @@ def _view_case(count: int) -> Row:
 
 async def _measured_view(count: int) -> Row:
     row: Row = {}
-    async with RetrospanApp(LoadedRuns("benchmark", [])).run_test(size=_SIZE) as pilot:
+    async with _running(RetrospanApp(LoadedRuns("benchmark", []))) as pilot:
         await _settled(pilot)
         begun = time.perf_counter()
         screen = Screen[None]()
@@ -369,7 +407,7 @@ def _payload_case(megabytes: int) -> Row:
 
 async def _measured_payload(payload: Payload) -> Row:
     row: Row = {}
-    async with RetrospanApp(LoadedRuns("benchmark", [])).run_test(size=_SIZE) as pilot:
+    async with _running(RetrospanApp(LoadedRuns("benchmark", []))) as pilot:
         await _settled(pilot)
         ticker, before = _Ticker(), _resident()
         begun = time.perf_counter()
@@ -379,7 +417,7 @@ async def _measured_payload(payload: Payload) -> Row:
         row["open, ms"] = _since(begun)
         row["stall opening, ms"] = await ticker.take()
         row["as text, ms"] = await _pressed(pilot, "vertical_line")
-        row["stall, ms"] = await ticker.take()
+        row["stall as text, ms"] = await ticker.take()
         row["page, ms CPU"] = await _cpu_of(pilot, "pagedown")
         await pilot.press("slash", *"0000099")
         row["search, ms"] = await _pressed(pilot, "enter")

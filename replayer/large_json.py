@@ -9,6 +9,7 @@ run. What is accepted, and what becomes of it, is what orjson makes of it.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ _AT_ONCE: Final = 256 * 1024
 """Bytes that take a few milliseconds."""
 _HALF_CHARACTER: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 """Halves of characters: orjson wants both, the standard library does not mind."""
+_DIGITS: Final = 19
+"""Of the largest whole number that has no sign and surely fits, and one."""
 
 
 def json_value(data: bytes) -> Any:
@@ -32,7 +35,7 @@ def json_value(data: bytes) -> Any:
         return json.loads(
             data.decode(),
             object_hook=_whole,
-            parse_int=_number,
+            parse_int=_whole_number,
             parse_float=_number,
             parse_constant=_refused,
         )
@@ -45,8 +48,16 @@ def _whole(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _whole_number(text: str) -> float:
+    # What has more digits than fit into 64 bits, orjson makes a fraction of.
+    number: float = int(text) if len(text) < _DIGITS else orjson.loads(text)
+    return number
+
+
 def _number(text: str) -> float:
-    number: float = orjson.loads(text)
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
     return number
 
 

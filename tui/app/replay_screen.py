@@ -341,7 +341,8 @@ class ReplayScreen(ReplayActions):
     def _find(self, text: str) -> None:
         if text:
             self._needle = text
-            self._search(self._needle, 1)
+            # The prompt goes first: drawing and the search would take the interpreter in turns.
+            self.call_after_refresh(self._search, self._needle, 1)
 
     def action_find_again(self, direction: int) -> None:
         """Go to the next line, or the one before, that has the text."""
