@@ -62,7 +62,7 @@ from tui.replay.payloads import Section, Tab
 from tui.sources import LoadedRuns, RunRow
 
 _SIZE = (130, 36)
-_PRESSES = 16
+_PRESSES = 12
 _TICK = 0.005
 _NAME, _WIDTH = 26, 15
 _MILLION = 1_000_000

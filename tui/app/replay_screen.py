@@ -7,6 +7,7 @@ Keys make commands, commands make a focus, and `ReplayView` draws it. A move tha
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -47,6 +48,7 @@ class ReplayScreen(ReplayActions):
     _needle = ""
     _searched: tuple[Walk, Haystack] | None = None
     """What the first search of a run was made for; the next ones take no time."""
+    _one_at_a_time = threading.Lock()
 
     # -- moving --------------------------------------------------------------------------------
 
@@ -337,6 +339,19 @@ class ReplayScreen(ReplayActions):
     def action_find(self) -> None:
         """Type a text to find among the lines of the timeline."""
         self.ask("find in the timeline", self._find)
+        if self.book is not None:
+            # While it is typed what to find, where to find it is made.
+            self.call_after_refresh(self._prepare, self.book.walk)
+
+    @work(thread=True, exclusive=True, group="prepare", exit_on_error=False, description="prepare")
+    def _prepare(self, walk: Walk) -> None:
+        self._texts_of(walk)
+
+    def _texts_of(self, walk: Walk) -> Haystack:
+        with self._one_at_a_time:
+            if self._searched is None or self._searched[0] is not walk:
+                self._searched = walk, Haystack(searched_texts(walk))
+            return self._searched[1]
 
     def _find(self, text: str) -> None:
         if text:
@@ -355,9 +370,7 @@ class ReplayScreen(ReplayActions):
         if book is None or trail is None:
             return
         walk, here = book.walk, trail.here.position
-        if self._searched is None or self._searched[0] is not walk:
-            self._searched = walk, Haystack(searched_texts(walk))
-        texts = self._searched[1]
+        texts = self._texts_of(walk)
         found = texts.after(here, needle) if direction > 0 else texts.before(here, needle)
         if get_current_worker().is_cancelled:
             return
