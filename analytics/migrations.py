@@ -10,6 +10,7 @@ A warehouse that a newer version wrote is refused: guessing would lose data.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -17,15 +18,28 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+import duckdb
+
 from analytics.errors import WarehouseError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from duckdb import DuckDBPyConnection
 
-__all__ = ["SCHEMA_VERSION", "SchemaFile", "migrate", "schema_files"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "SchemaFile",
+    "is_current",
+    "made_by_another",
+    "migrate",
+    "require_warehouse",
+    "schema_files",
+]
 
 _FIRST_VIEW: Final = 100
 _FIRST_RULE: Final = 200
+_VERSIONS: Final = "SELECT number, sha256 FROM ref.schema_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +119,27 @@ def migrate(connection: DuckDBPyConnection, path: str) -> None:
             _settle_all(connection)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # A disk that is full may have ended the transaction already; the first error is told.
+        with suppress(duckdb.TransactionException):
+            connection.execute("ROLLBACK")
         raise
+
+
+def is_current(connection: DuckDBPyConnection) -> bool:
+    """Whether what is open has the tables, views and rules of this version."""
+    files = {file.number: file.sha256 for file in schema_files()}
+    try:
+        return dict(connection.execute(_VERSIONS).fetchall()) == files
+    except duckdb.CatalogException:
+        return False
+
+
+def made_by_another(path: Path | str) -> WarehouseError:
+    """The error for a warehouse that has not what this version asks for."""
+    return WarehouseError(
+        f"{path}: another version of Retrospan made it; "
+        "`retrospan rebuild` or the next import brings it up to date"
+    )
 
 
 def _rules(digests: dict[int, str]) -> dict[int, str]:
@@ -119,6 +152,16 @@ def _settle_all(connection: DuckDBPyConnection) -> None:
     settle_all(connection)
 
 
+def require_warehouse(connection: DuckDBPyConnection, path: Path) -> None:
+    """Refuse a DuckDB file of something else, or one that was never filled, before it is read.
+
+    Raises:
+        WarehouseError: It is no warehouse.
+    """
+    if not _applied(connection, str(path)):
+        raise WarehouseError(f"{path}: nothing was stored in it yet; import runs first")
+
+
 def _applied(connection: DuckDBPyConnection, path: str) -> dict[int, str]:
     tables = connection.execute(
         "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE NOT internal"
@@ -129,8 +172,7 @@ def _applied(connection: DuckDBPyConnection, path: str) -> dict[int, str]:
                 f"{path}: a DuckDB file, but not a Retrospan warehouse; name another file"
             )
         return {}
-    rows = connection.execute("SELECT number, sha256 FROM ref.schema_version").fetchall()
-    return dict(rows)
+    return dict(connection.execute(_VERSIONS).fetchall())
 
 
 def _renew(connection: DuckDBPyConnection) -> None:

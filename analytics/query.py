@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from analytics.errors import QueryError, QueryRefused, QueryTimeout, QueryTooLarge
+from analytics.migrations import is_current, made_by_another
 from analytics.snapshot import reader_file
 from analytics.warehouse import connect
 
@@ -90,7 +91,7 @@ def run_query(
     Raises:
         QueryRefused: It is not SQL, does something else than read, or needs too much memory.
         QueryTimeout: Its time was up.
-        WarehouseError: There is nothing to read.
+        WarehouseError: There is nothing to read, or not what this version asks for.
     """
     limits = limits or QueryLimits()
     connection = open_reader(path, limits)
@@ -98,6 +99,9 @@ def run_query(
         with stopped_after(connection, limits.seconds):
             return _answer(connection, checked(connection, sql), params, limits)
     except duckdb.Error as error:
+        is_name = isinstance(error, (duckdb.BinderException, duckdb.CatalogException))
+        if is_name and not is_current(connection):
+            raise made_by_another(path) from error
         raise refusal(error, limits) from error
     finally:
         connection.close()

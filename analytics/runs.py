@@ -9,8 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import duckdb
+
 from analytics.archive import Archive
 from analytics.errors import ArchiveError, RunNotFound
+from analytics.migrations import made_by_another
 from analytics.query import open_reader
 from tracer.identity import RunKey
 
@@ -192,5 +195,7 @@ def _rows(
     connection = open_reader(warehouse)
     try:
         return connection.execute(sql, values).fetchall()
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise made_by_another(warehouse) from error
     finally:
         connection.close()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from analytics.errors import WarehouseBusy, WarehouseError
+from analytics.migrations import require_warehouse
 from analytics.warehouse import STORAGE_VERSION, connect, explained
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ def reader_file(warehouse: Path | str) -> Path:
 
 
 def _refresh(path: Path) -> Path:
-    connect(path, read_only=True).close()  # Tells what is wrong with the file in our own words.
+    # Tells what is wrong with the file in our own words.
+    with connect(path, read_only=True) as opened:
+        require_warehouse(opened, path)
     connection = duckdb.connect()
     try:
         connection.execute(f"ATTACH {_quoted(path)} AS source (READ_ONLY)")

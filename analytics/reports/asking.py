@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from analytics.errors import WarehouseError
+from analytics.migrations import made_by_another
 from analytics.query import QueryLimits, open_reader
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ def asking(warehouse: Path | str) -> Iterator[DuckDBPyConnection]:
     try:
         yield connection
     except (duckdb.BinderException, duckdb.CatalogException) as error:
-        raise WarehouseError(
-            f"{warehouse}: another version of Retrospan made it; "
-            "`retrospan rebuild` or the next import brings it up to date"
-        ) from error
+        raise made_by_another(warehouse) from error
     except duckdb.OutOfMemoryException as error:
         raise WarehouseError(
             f"{warehouse}: the report needs more memory than {QueryLimits().memory}; choose fewer "

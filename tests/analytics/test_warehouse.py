@@ -14,6 +14,8 @@ import pytest
 from analytics import migrations
 from analytics.errors import WarehouseBusy, WarehouseError
 from analytics.migrations import SCHEMA_VERSION, schema_files
+from analytics.query import run_query
+from analytics.runs import list_runs
 from analytics.warehouse import Warehouse, connect, open_warehouse
 
 _HOLDER = """
@@ -162,6 +164,34 @@ def test_a_duckdb_file_of_something_else_is_not_touched(path: Path) -> None:
         open_warehouse(path)
     with duckdb.connect(path) as other:
         assert other.execute("SELECT table_name FROM duckdb_tables()").fetchall() == [("theirs",)]
+
+
+def test_a_duckdb_file_of_something_else_is_not_read(path: Path) -> None:
+    with duckdb.connect(path) as other:
+        other.execute("CREATE TABLE theirs AS SELECT 1 AS one")
+    with pytest.raises(WarehouseError, match="not a Retrospan warehouse"):
+        list_runs(path)
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_a_warehouse_that_was_never_filled_is_named(path: Path) -> None:
+    duckdb.connect(path).close()
+    with pytest.raises(WarehouseError, match="nothing was stored in it yet"):
+        list_runs(path)
+    open_warehouse(path).close()
+    assert list_runs(path) == []
+
+
+def test_what_another_version_made_says_so(made: Path) -> None:
+    with duckdb.connect(made) as old:
+        old.execute("DELETE FROM ref.schema_version WHERE number >= 100")
+        old.execute("DROP VIEW mart.run_summary; DROP VIEW mart.llm_calls")
+    with pytest.raises(WarehouseError, match="another version of Retrospan made it"):
+        list_runs(made)
+    with pytest.raises(WarehouseError, match="another version of Retrospan made it"):
+        run_query(made, "FROM mart.llm_calls")
+    open_warehouse(made).close()
+    assert list_runs(made) == []
 
 
 def test_folders_that_cannot_be_made(tmp_path: Path) -> None:

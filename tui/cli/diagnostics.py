@@ -58,6 +58,7 @@ KNOWN = (
     Known("analytics.errors", "QueryError", Exit.REFUSED),
     Known("analytics.errors", "PriceFileRefused", Exit.REFUSED),
     Known("analytics.errors", "AnalyticsError", Exit.UNREACHABLE),
+    Known("duckdb", "IOException", Exit.UNREACHABLE),
     Known("temporalio.service", "RPCError", Exit.UNREACHABLE),
 )
 """The first that fits counts: exceptions stand before their bases."""
