@@ -63,7 +63,7 @@ def here(line: str) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_commands_work_as_shown(folder: Path) -> None:
     shown = [line for _, line in commands() if here(line)]
     assert len(shown) > 5
