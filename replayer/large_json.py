@@ -3,7 +3,8 @@
 orjson reads a text in one call, and no other thread runs until it is done: a screen stands still
 for as long as ten megabytes take. A large text is therefore read by the standard library, which
 is given functions of Python to call for objects and numbers; between two of those calls others
-run. What is accepted, and what becomes of it, is what orjson makes of it.
+run. What is accepted, and what becomes of it, is what orjson makes of it, but that it reads values
+to a depth of 1,024 only.
 """
 
 from __future__ import annotations
