@@ -34,6 +34,7 @@ __all__ = [
     "needs_too_much",
     "open_reader",
     "open_snapshot",
+    "own_reader",
     "refusal",
     "run_query",
     "stopped_after",
@@ -71,6 +72,24 @@ class QueryResult:
     rows: list[tuple[Any, ...]]
     is_cut: bool
     """There were more rows than the limit."""
+
+
+@contextmanager
+def own_reader(
+    path: Path | str, limits: QueryLimits | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for questions that are not the user's, for the length of the block.
+
+    Raises:
+        WarehouseError: There is nothing to read, or not what this version asks for.
+    """
+    connection = open_reader(path, limits)
+    try:
+        yield connection
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise made_by_another(path) from error
+    finally:
+        connection.close()
 
 
 def run_query(

@@ -9,12 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
-
 from analytics.archive import Archive
 from analytics.errors import ArchiveError, RunNotFound
-from analytics.migrations import made_by_another
-from analytics.query import open_reader
+from analytics.query import own_reader
 from tracer.identity import RunKey
 
 if TYPE_CHECKING:
@@ -192,10 +189,5 @@ def _rows(
 ) -> Iterable[tuple[Any, ...]]:
     if not isinstance(warehouse, (str, Path)):
         return warehouse.execute(sql, values).fetchall()
-    connection = open_reader(warehouse)
-    try:
+    with own_reader(warehouse) as connection:
         return connection.execute(sql, values).fetchall()
-    except (duckdb.BinderException, duckdb.CatalogException) as error:
-        raise made_by_another(warehouse) from error
-    finally:
-        connection.close()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from analytics.span_attributes import first_count, first_text
 from tracer.genai.reading import read_call
 from tracer.names import Attribute as A
-from tracer.names import GenAI
 
 if TYPE_CHECKING:
     from analytics.span_attributes import Attributes
@@ -18,14 +17,13 @@ __all__ = ["TOOL_OPERATION", "tool_row"]
 TOOL_OPERATION: Final = "execute_tool"
 """The operation of spans that are tool calls."""
 
-_MCP_CALL: Final = "tools/call"
 _ERROR_STATUS: Final = 2
 _MAX_BYTES: Final = 2**63
 
 
 def tool_row(span: Row, attributes: Attributes) -> Row:
     """The row of a tool's span; which run it belongs to is found by its parents."""
-    call = read_call(attributes)
+    call = read_call(attributes, span["name"])
     is_blocked = attributes.get(A.TOOL_BLOCKED) is True
     is_error = bool(call.error_type) or span["status_code"] == _ERROR_STATUS
     return {
@@ -37,7 +35,7 @@ def tool_row(span: Row, attributes: Attributes) -> Row:
         "trace_id": span["trace_id"],
         "span_id": span["span_id"],
         "is_nested": False,
-        "tool_name": call.tool_name or _mcp_tool(span["name"], attributes) or None,
+        "tool_name": call.tool_name or None,
         "tool_type": call.tool_type or None,
         "tool_call_id": call.tool_call_id or None,
         "agent_name": call.agent_name or None,
@@ -50,13 +48,3 @@ def tool_row(span: Row, attributes: Attributes) -> Row:
         "input_bytes": first_count(attributes, (A.INPUT_BYTES,), _MAX_BYTES),
         "result_bytes": first_count(attributes, (A.RESULT_BYTES,), _MAX_BYTES),
     }
-
-
-def _mcp_tool(name: str, attributes: Attributes) -> str:
-    """The tool in the name of an MCP span, `tools/call lookup_order` after the convention.
-
-    Clients of MCP's own SDK (2.3) write it there only: `MCP send tools/call lookup_order`.
-    """
-    if attributes.get(GenAI.MCP_METHOD) != _MCP_CALL:
-        return ""
-    return name.partition(f"{_MCP_CALL} ")[2]

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from analytics.errors import WarehouseError
-from analytics.migrations import made_by_another
-from analytics.query import QueryLimits, open_reader
+from analytics.query import QueryLimits, own_reader
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,15 +25,11 @@ def asking(warehouse: Path | str) -> Iterator[DuckDBPyConnection]:
     Raises:
         WarehouseError: There is nothing to read, or not what a report needs.
     """
-    connection = open_reader(warehouse, QueryLimits(rows=None))
     try:
-        yield connection
-    except (duckdb.BinderException, duckdb.CatalogException) as error:
-        raise made_by_another(warehouse) from error
+        with own_reader(warehouse, QueryLimits(rows=None)) as connection:
+            yield connection
     except duckdb.OutOfMemoryException as error:
         raise WarehouseError(
             f"{warehouse}: the report needs more memory than {QueryLimits().memory}; choose fewer "
             "runs"
         ) from error
-    finally:
-        connection.close()

@@ -137,7 +137,7 @@ WITH waits AS (
     SELECT w.namespace, w.workflow_id, w.run_id, r.workflow_type, f.is_fork, w.occurrence, w.label,
            w.opened_at, w.closed_at, w.wait_s, w.is_human, w.woken_by, w.woken_by_name,
            w.woken_by_identity,
-           max(CASE WHEN w.is_human THEN 1 ELSE 0 END) OVER (
+           max(CASE WHEN w.is_human OR lower(w.label) LIKE 'approv%' THEN 1 ELSE 0 END) OVER (
                PARTITION BY r.workflow_type, w.label) AS is_asked_of_people
     FROM core.waits w
     JOIN core.runs r USING (namespace, workflow_id, run_id)
@@ -173,8 +173,7 @@ SELECT w.namespace, w.workflow_id, w.run_id, w.workflow_type, w.is_fork, w.label
        coalesce(t.n_rejected, 0) AS n_rejected
 FROM waits w
 LEFT JOIN tries t USING (namespace, workflow_id, run_id, occurrence)
-WHERE w.is_human OR w.is_asked_of_people = 1 AND w.label IS NOT NULL
-   OR lower(w.label) LIKE 'approv%';
+WHERE w.is_human OR (w.label IS NOT NULL AND w.is_asked_of_people = 1);
 COMMENT ON VIEW mart.approvals IS 'One row per wait for a person: those that a person ended, others of the same workflow type and label, and those whose label begins with approv, for nobody may ever have answered; who answered, when, after how long';
 COMMENT ON COLUMN mart.approvals.namespace IS 'Temporal namespace of the run';
 COMMENT ON COLUMN mart.approvals.workflow_id IS 'Workflow id of the run';

@@ -113,6 +113,16 @@ def test_operations_and_tools(attributes: dict[str, Any], operation: str, tool: 
     assert operation_in(attributes) == operation
 
 
+@pytest.mark.parametrize("name", ["MCP send tools/call refund", "tools/call refund"])
+def test_the_tool_of_an_mcp_client_is_read_from_its_name(name: str) -> None:
+    """The client of MCP's own SDK has it nowhere else."""
+    sent = {"mcp.method.name": "tools/call"}
+    assert read_call(sent, name).tool_name == "refund"
+    assert read_call(sent | {"gen_ai.tool.name": "pay"}, name).tool_name == "pay"
+    assert read_call({"gen_ai.operation.name": "execute_tool"}, name).tool_name == ""
+    assert read_call(sent, "MCP send tools/call").tool_name == ""
+
+
 def test_only_requests_to_a_model_have_a_price() -> None:
     for operation in ("invoke_agent", "fetch_response", "execute_tool", "plan", ""):
         assert not GenAICall(operation=operation).is_inference

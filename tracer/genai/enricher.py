@@ -99,7 +99,7 @@ class GenAIEnricher(SpanProcessor):
         scope = span.instrumentation_scope.name if span.instrumentation_scope else ""
         if scope == _OWN_SCOPE or not operation_in(attributes):
             return {}
-        call = read_call(attributes)
+        call = read_call(attributes, span.name)
         outer = open_operation()
         if call.is_inference and isinstance(outer, LLMCall):
             outer.adopt(call.usage)

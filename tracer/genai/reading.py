@@ -35,6 +35,8 @@ INFERENCE_OPERATIONS: Final = frozenset(
 """Operations that are one request to a model: those that cost. An agent's span repeats the usage of
 its calls, and fetching an earlier response bills nothing."""
 
+_MCP_CALL: Final = "tools/call"
+"""The method of MCP that calls a tool."""
 _DIALECTS: Final[Mapping[str, tuple[str, ...]]] = {
     "provider": (
         GenAI.PROVIDER,
@@ -214,8 +216,13 @@ class GenAICall:
         )
 
 
-def read_call(attributes: Attributes) -> GenAICall:
-    """The call that a span's attributes tell of, under the accounting rule."""
+def read_call(attributes: Attributes, span_name: str = "") -> GenAICall:
+    """The call that a span tells of, under the accounting rule.
+
+    Args:
+        attributes: Those of the span.
+        span_name: Its name, where there is one: some have the tool there only.
+    """
     usage = _usage(attributes)
     operation = operation_in(attributes)
     return GenAICall(
@@ -235,7 +242,7 @@ def read_call(attributes: Attributes) -> GenAICall:
         cost_usd=_cost(attributes),
         conversation_id=_text(attributes, "conversation_id"),
         agent_name=_text(attributes, "agent_name"),
-        tool_name=_text(attributes, "tool_name") if operation == "execute_tool" else "",
+        tool_name=_tool(attributes, span_name) if operation == "execute_tool" else "",
         tool_type=_text(attributes, "tool_type"),
         tool_call_id=_text(attributes, "tool_call_id"),
         mcp_method=_text(attributes, "mcp_method"),
@@ -252,11 +259,23 @@ def operation_in(attributes: Attributes) -> str:
         kind = attributes.get(key)
         if isinstance(kind, str) and (operation := _OPERATIONS.get(kind.lower())):
             return operation
-    if attributes.get(GenAI.MCP_METHOD) == "tools/call":
+    if _is_mcp_call(attributes):
         return "execute_tool"
     # The first versions of the convention had no operation; model and usage give a call away.
     has_model = _text(attributes, "request_model") or _text(attributes, "response_model")
     return "chat" if has_model and _usage(attributes).is_reported else ""
+
+
+def _tool(attributes: Attributes, span_name: str) -> str:
+    """Clients of MCP's own SDK (2.3) tell it in `MCP send tools/call lookup_order` only."""
+    told = _text(attributes, "tool_name")
+    if told or not _is_mcp_call(attributes):
+        return told
+    return span_name.partition(f"{_MCP_CALL} ")[2]
+
+
+def _is_mcp_call(attributes: Attributes) -> bool:
+    return attributes.get(GenAI.MCP_METHOD) == _MCP_CALL
 
 
 def canonical_provider(name: str) -> str:

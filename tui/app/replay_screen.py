@@ -15,6 +15,7 @@ from textual import on, work
 from textual.binding import BindingType
 from textual.worker import get_current_worker
 
+from tracer.identity import RunKey
 from tui import memory
 from tui.app.help_screen import TextScreen
 from tui.app.lines import LineList
@@ -31,6 +32,7 @@ from tui.replay.focus import Focus
 from tui.replay.moves import Moves
 from tui.replay.payloads import Tab
 from tui.replay.scrubber import place_of
+from tui.replay.sitting import Sitting
 from tui.replay.stops import BreakKind, Breakpoint, Stops, parse_breakpoint, stops_of
 from tui.replay.timeline import TurnTimeline, shown_name
 from tui.walk import Walk
@@ -48,7 +50,10 @@ class ReplayScreen(ReplayActions):
     _needle = ""
     _searched: tuple[Walk, Haystack] | None = None
     """What the first search of a run was made for; the next ones take no time."""
-    _one_at_a_time = threading.Lock()
+
+    def __init__(self, sitting: Sitting, key: RunKey) -> None:
+        super().__init__(sitting, key)
+        self._one_at_a_time = threading.Lock()
 
     # -- moving --------------------------------------------------------------------------------
 

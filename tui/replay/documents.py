@@ -226,7 +226,9 @@ def json_text(value: Any, *, is_indented: bool = False) -> str:
 
 def python_text(value: Any) -> str:
     """A value as Python writes it; of a long list part by part, so that other threads run."""
-    return f"[{', '.join(map(repr, iter(value)))}]" if isinstance(value, list) else repr(value)
+    if not isinstance(value, list):
+        return repr(value)
+    return f"[{', '.join(repr(each) for each in value)}]"
 
 
 def path_text(path: Path) -> str:
