@@ -18,8 +18,6 @@ from replayer.history.errors import Malformed, shown
 __all__ = [
     "INT32",
     "INT64",
-    "MAX_SECONDS",
-    "MIN_SECONDS",
     "UINT32",
     "Notes",
     "boolean",
@@ -35,9 +33,9 @@ INT32: Final = (-(2**31), 2**31 - 1)
 INT64: Final = (-(2**63), 2**63 - 1)
 UINT32: Final = (0, 2**32 - 1)
 
-MIN_SECONDS: Final = -62_135_596_800
+_MIN_SECONDS: Final = -62_135_596_800
 """0001-01-01T00:00:00Z, which Go writes for a time that was never set."""
-MAX_SECONDS: Final = 253_402_300_799
+_MAX_SECONDS: Final = 253_402_300_799
 """9999-12-31T23:59:59Z, the last second that a `datetime` can hold."""
 _MAX_DURATION_SECONDS = 315_576_000_000
 
@@ -135,7 +133,7 @@ def timestamp(value: Any, _notes: Notes) -> dict[str, int]:
     if sign is not None:
         offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
         total += offset if sign == "-" else -offset
-    if not MIN_SECONDS <= total <= MAX_SECONDS:
+    if not _MIN_SECONDS <= total <= _MAX_SECONDS:
         raise Malformed(f"is {shown(value)}, expected a time in the years 1 to 9999")
     return {"seconds": total, "nanos": _nanos(fraction)}
 
