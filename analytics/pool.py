@@ -54,7 +54,12 @@ _END: Final = b"."
 """After the last part of a job."""
 
 # Only what starts no threads: pyarrow is loaded by each worker itself.
-_PRELOADED: Final = ["replayer.history", "analytics.run_rows", "genai_prices.data_snapshot"]
+_PRELOADED: Final = [
+    "replayer.history",
+    "replayer.history.bulk_json",
+    "analytics.run_rows",
+    "genai_prices.data_snapshot",
+]
 
 _WHOLE_RUNS: Final = frozenset(
     {".json", ".jsonl", ".ndjson", ".pb", ".binpb", ".proto", ".bin", ".gz", ".zst", ".zip", ".tgz"}

@@ -40,6 +40,7 @@ _HIVE = re.compile(r"(?:^|/)(namespace|workflow_id|run_id)=([^/]+)")
 # A folder's name may take 255 bytes on common file systems.
 _MAX_NAME_BYTES = 240
 _DERIVED = uuid.UUID("6d2f9d5e-5d0c-5d0e-9a53-5a7f6f2f4b7a")
+_TASK_FAILED = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 _RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 
 
@@ -89,7 +90,7 @@ def run_id_in_events(events: Sequence[HistoryEvent]) -> str | None:
     if run_id := _forked_run_id(events[0]):
         return run_id
     for event in reversed(events):
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+        if event.event_type == _TASK_FAILED:
             failed = event.workflow_task_failed_event_attributes
             if failed.cause == _RESET and failed.new_run_id:
                 return failed.new_run_id

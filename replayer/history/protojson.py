@@ -11,7 +11,6 @@ lost the recorded bytes, and must not be mistaken for base64.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -220,9 +219,7 @@ def _payload(convert_object: Convert) -> Convert:
             raise _decoded(value)
         payload = convert_object(value, notes)
         encoding = payload.get("metadata", {}).get("encoding", b"")
-        # An encoding name is short ASCII text. `json/plain` itself is valid base64 of seven other
-        # bytes, which is how a decoded export is told from a recorded one.
-        if not _is_encoding(encoding):
+        if not scalars.is_encoding(encoding):
             raise _decoded(value["metadata"]["encoding"])
         if len(payload.get("data", b"")) > MAX_PAYLOAD_BYTES:
             size, limit = len(payload["data"]) / MIB, MAX_PAYLOAD_BYTES // MIB
@@ -230,11 +227,6 @@ def _payload(convert_object: Convert) -> Convert:
         return payload
 
     return convert
-
-
-@lru_cache(maxsize=256)
-def _is_encoding(name: bytes) -> bool:
-    return name.isascii() and name.decode("ascii").strip().isprintable()
 
 
 def _looks_encoded(value: dict[str, Any]) -> bool:

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["read_bytes", "read_histories"]
 
 _HEAD = 4096
+_BULK_BYTES = 4 * MIB
+"""To read them with care takes as long as to get the reader for bulk ready."""
+_BULK_DOCUMENT_BYTES = 32 * MIB
 _CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\r")
 _NO_HISTORY = "is neither JSON nor a protobuf history, expected an exported workflow history"
 # Cloud archival to gs:// writes one run as `<hashes>_<version>_<part>.history`.
@@ -110,6 +113,22 @@ class _Parts:
     documents: list[Document] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Bulk:
+    """Whether this process reads so much JSON that getting the reader for bulk ready pays."""
+
+    seen: int = 0
+    """Bytes of JSON that were read."""
+
+    def is_worth_it(self, size: int) -> bool:
+        """Count a document, and tell."""
+        self.seen += size
+        return self.seen >= _BULK_BYTES and size <= _BULK_DOCUMENT_BYTES
+
+
+_bulk = _Bulk()
+
+
 def _runs_in(member: Member, hints: Hints, parts: _Parts) -> Iterator[RunHistory | Rejected]:
     is_expected = member.expected
     try:
@@ -161,6 +180,10 @@ def _read_export(member: Member, hints: Hints) -> Iterator[RunHistory | Rejected
 
 def _read_json(member: Member, hints: Hints, parts: _Parts) -> Iterator[RunHistory | Rejected]:
     raw = _whole(member)
+    is_part = _NUMBERED_PART.match(member.uri)
+    if not is_part and (events := _plain_events(raw)) is not None:
+        yield _run(events, raw, member.uri, "json", [hints])
+        return
     values = parse_json(raw, member.uri)
     is_lines = len(values) > 1
     try:
@@ -185,6 +208,17 @@ def _read_json(member: Member, hints: Hints, parts: _Parts) -> Iterator[RunHisto
         yield _document_run(document, raw if is_only else None, uri, kind, hints)
     if activities := sum(count for _, count in found):
         yield _activities_left_out(member.uri, activities)
+
+
+def _plain_events(raw: bytes) -> list[HistoryEvent] | None:
+    """The events of a document that the reader for bulk can read, once there is bulk."""
+    if not _bulk.is_worth_it(len(raw)):
+        return None
+    try:
+        from replayer.history.bulk_json import plain_events  # It takes its time.
+    except ImportError:  # It is not compiled for this platform.
+        return None
+    return plain_events(raw)
 
 
 def _document_run(

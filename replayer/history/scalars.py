@@ -24,6 +24,7 @@ __all__ = [
     "duration",
     "floating",
     "integer",
+    "is_encoding",
     "octets",
     "text",
     "timestamp",
@@ -121,6 +122,16 @@ def _octets(value: str) -> bytes:
         return binascii.a2b_base64(standard + "=" * (-len(standard) % 4), strict_mode=True)
     except ValueError:
         raise Malformed(f"is {shown(value)}, expected base64") from None
+
+
+@lru_cache(maxsize=256)
+def is_encoding(name: bytes) -> bool:
+    """Whether a payload's `encoding` can be the name of one: short ASCII text.
+
+    `json/plain` itself is valid base64 of seven other bytes, which is how a decoded export is told
+    from a recorded one.
+    """
+    return name.isascii() and name.decode("ascii").strip().isprintable()
 
 
 def timestamp(value: Any, _notes: Notes) -> dict[str, int]:
