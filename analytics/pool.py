@@ -16,8 +16,10 @@ import queue
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from tracer.identity import RunKey
 
-__all__ = ["Known", "Part", "mark", "parts_of", "parts_of_files", "worker_count"]
+__all__ = ["Known", "Part", "made_ahead", "mark", "parts_of", "parts_of_files", "worker_count"]
 
 type Known = frozenset[bytes]
 """Marks of what the ledger has."""
@@ -123,6 +125,19 @@ def parts_of(
     """Read and stage in this process."""
     with uncollected(_COLLECTED_OBJECTS):
         yield from _parts(sources, namespace, schemas, known)
+
+
+def made_ahead[T](items: Generator[T]) -> Generator[T]:
+    """The same items, made by another thread while those before them are used.
+
+    DuckDB lets other threads run while it stores. What making an item raises is raised where the
+    item would have come.
+    """
+    with closing(items), ThreadPoolExecutor(1, "reading") as executor:
+        coming = deque(executor.submit(next, items, None) for _ in range(_AHEAD))
+        while (item := coming.popleft().result()) is not None:
+            coming.append(executor.submit(next, items, None))
+            yield item
 
 
 def _parts(

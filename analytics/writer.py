@@ -24,7 +24,7 @@ from analytics.ingest import (
     store_parts,
 )
 from analytics.otlp_files import is_otlp_file, read_otlp_files
-from analytics.pool import Part, parts_of, parts_of_files, worker_count
+from analytics.pool import Part, made_ahead, parts_of, parts_of_files, worker_count
 from analytics.settling import settle_pending
 from analytics.snapshot import publish_snapshot
 from analytics.spans import SpanBatch
@@ -130,7 +130,7 @@ class Writer:
         schemas = staged_schemas(self._warehouse.connection)
         known = known_sources(self._warehouse)
         parts = (
-            parts_of(sources, namespace, schemas, known)
+            made_ahead(parts_of(sources, namespace, schemas, known))
             if workers == 1
             else parts_of_files(sources, namespace, schemas, known, workers)
         )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 import tempfile
+import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from hashlib import blake2b, sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,40 @@ def test_two_processes_store_what_one_does(
     repeated, _ = imported(two, [folder], 2)
     assert repeated == IngestReport(runs_unchanged=RUNS + 6, rejected=1)
     assert tables(two) == tables(one)
+
+
+def test_items_made_ahead_come_in_their_order_and_with_their_error() -> None:
+    makers = set()
+
+    def numbers() -> Generator[int]:
+        for number in range(1, 8):
+            makers.add(threading.get_ident())
+            yield number
+        raise WorkerDied("enough")
+
+    ahead = pool.made_ahead(numbers())
+
+    assert list(islice(ahead, 7)) == [1, 2, 3, 4, 5, 6, 7]
+    with pytest.raises(WorkerDied, match="enough"):
+        next(ahead)
+    assert threading.get_ident() not in makers
+
+
+def test_who_stops_early_closes_what_is_made_ahead() -> None:
+    is_closed = threading.Event()
+
+    def endless() -> Generator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            is_closed.set()
+
+    with closing(pool.made_ahead(endless())) as ahead:
+        next(ahead)
+
+    assert is_closed.is_set()
+    assert not [t for t in threading.enumerate() if t.name.startswith("reading")]
 
 
 @pytest.mark.slow
