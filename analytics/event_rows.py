@@ -1,114 +1,46 @@
-"""Rows of `core.events` and `core.payloads`: what a history says, event by event, unjudged.
+"""Rows of `core.events` and `core.payloads`: what histories say, event by event, unjudged.
 
 What the events mean is the state machine's business (`analytics.run_rows`). Millions of events pass
-through here, so a row is a tuple in the order of `EVENT_COLUMNS`, and which fields a type of event
-has is looked up in its descriptor once.
+through here, so they are gathered column by column, and which fields a type of event has is looked
+up in its descriptor once (`analytics.event_fields`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, lru_cache
-from hashlib import blake2b, sha256
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from struct import unpack
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import orjson
 from temporalio.api.history.v1 import HistoryEvent
 
-from replayer.history.payloads import iter_payloads
-from tracer.model import failure_from, time_of
-from tracer.model.enums import EVENT_TYPE, RETRY_STATE, WORKFLOW_TASK_FAILED_CAUSE, name_of
-from tracer.model.payloads import size_of
+from analytics.columns import Block, Column, Sparse, Times
+from analytics.event_fields import FILLED_COLUMNS, EventField, event_fields, values_of
+from analytics.payload_rows import PayloadRows
+from replayer.history.checks import attributes_by_type
+from replayer.history.payloads import payload_visit
+from tracer.model.enums import EVENT_TYPE, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from google.protobuf.descriptor import FieldDescriptor
-    from temporalio.api.common.v1 import Payload
-
     from replayer.history import RunHistory
+    from replayer.history.payloads import Found, Visit
     from tracer.identity import RunKey
 
-__all__ = [
-    "EVENT_COLUMNS",
-    "PAYLOAD_COLUMNS",
-    "EventRow",
-    "PayloadRow",
-    "event_hash",
-    "history_rows",
-    "key_columns",
-    "utc",
-]
-
-type EventRow = tuple[Any, ...]
-"""Values of `EVENT_COLUMNS`."""
-type PayloadRow = tuple[Any, ...]
-"""Values of `PAYLOAD_COLUMNS`."""
-
-_SECRET_METADATA: Final = frozenset({"__internal_execution_token"})
-"""Credentials that SDKs are known to leave in payload metadata in clear text."""
+__all__ = ["EventRows", "key_columns"]
 
 _TAIL: Final = frozenset({"WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED"})
 
-_COMMON: Final = (
-    "event_id",
-    "event_time",
-    "event_time_ns",
-    "event_type",
-    "task_id",
-    "version",
-    "event_hash",
-    "is_provisional",
-    "n_payloads",
-    "payload_bytes",
-)
-"""What every event has."""
+_HEAD: Final = attrgetter("event_id", "event_time", "event_type", "task_id", "version")
+"""What every event has, read at once."""
 
-_PLAIN: Final = (
-    "activity_id",
-    "timer_id",
-    "signal_name",
-    "marker_name",
-    "identity",
-    "scheduled_event_id",
-    "started_event_id",
-    "initiated_event_id",
-    "workflow_task_completed_event_id",
-    "history_size_bytes",
-    "attempt",
-)
-"""Columns that are attributes of the same name, in the types of events that have them."""
+_NS: Final = 1_000_000_000
 
-_OTHER: Final = (
-    "activity_type",
-    "update_id",
-    "failure_type",
-    "failure_message",
-    "cause",
-    "retry_state",
-    "child_workflow_id",
-    "child_run_id",
-)
+_HASH: Final = blake2b(digest_size=8)
+"""Copied for each event: that costs half of what a new one does."""
 
-EVENT_COLUMNS: Final = (*_COMMON, *_PLAIN, *_OTHER)
-"""Columns of `core.events` beside the run's key."""
-
-PAYLOAD_COLUMNS: Final = (
-    "event_id",
-    "slot",
-    "idx",
-    "encoding",
-    "metadata",
-    "data",
-    "n_bytes",
-    "sha256",
-)
-"""Columns of `core.payloads` beside the run's key."""
-
-_SPECIFIC: Final = {name: place for place, name in enumerate((*_PLAIN, *_OTHER))}
-_NOTHING: Final[tuple[None, ...]] = (None,) * len(_SPECIFIC)
+_METADATA: Final = "user_metadata"
+"""The field of an event that may hold payloads beside its attributes."""
 
 
 def key_columns(key: RunKey) -> dict[str, object]:
@@ -116,54 +48,153 @@ def key_columns(key: RunKey) -> dict[str, object]:
     return {"namespace": key.namespace, "workflow_id": key.workflow_id, "run_id": key.run_id}
 
 
-def utc(nanoseconds: int | None) -> int | None:
-    """Microseconds for a `TIMESTAMP` column. Times that DuckDB cannot hold become `None`."""
-    if nanoseconds is None or not 0 < nanoseconds < 2**63:
-        return None
-    return nanoseconds // 1000
+class _Kind(NamedTuple):
+    """Events with attributes of one type: how they are read, and what was."""
+
+    attributes: str | None
+    """The field of the event; `None` where it has none that is known."""
+    fields: Sequence[EventField]
+    values: Callable[[Any], tuple[Any, ...]] | None
+    """Reads the fields; `None` if no column comes from them."""
+    visit: Visit | None
+    """Finds payloads in the attributes; `None` if they cannot hold any."""
+    places: list[int]
+    """Which rows these events are."""
+    rows: list[tuple[Any, ...]]
+    """The values of the fields in each."""
 
 
-def event_hash(event: HistoryEvent) -> int:
-    """64 bits of the event's content: equal for the same event, read from whichever format."""
-    data = event.SerializeToString(deterministic=True)
-    return int.from_bytes(blake2b(data, digest_size=8).digest())
+class EventRows:
+    """The events of many histories and their payloads, gathered history by history."""
+
+    def __init__(self) -> None:
+        self.payload_bytes: list[int] = []
+        """Of all payloads of each history."""
+        self._payloads = PayloadRows()
+        self._payload_counts: list[int] = []
+        self._counts: list[int] = []
+        self._event_ids: list[int] = []
+        self._times: list[int] = []
+        self._types: list[str] = []
+        self._task_ids: list[int] = []
+        self._versions: list[int] = []
+        self._hashes: list[bytes] = []
+        self._provisional: list[bool] = []
+        self._n_payloads: list[int] = []
+        self._bytes: list[int] = []
+        self._kinds: dict[str | None, _Kind] = {}
+        self._by_type: dict[int, _Kind] = {}
+
+    def add(self, history: RunHistory, *, is_closed: bool) -> None:
+        """One row per event of a history, and one per payload."""
+        events = history.events
+        ids, times, numbers, task_ids, versions = zip(*map(_HEAD, events), strict=True)
+        self._counts.append(len(events))
+        self._event_ids += ids
+        self._times += [time.seconds * _NS + time.nanos for time in times]
+        self._types += _type_names(history, numbers)
+        self._task_ids += task_ids
+        self._versions += versions
+        settled = len(events) if is_closed else _first_provisional(events)
+        self._provisional += [False] * settled + [True] * (len(events) - settled)
+        self._hashes += _hashes(events)
+        self._read(events, ids, numbers)
+
+    def blocks(self) -> dict[str, Block]:
+        """What was gathered, by table."""
+        events: dict[str, Column] = {
+            "event_id": self._event_ids,
+            "event_time": Times(self._times),
+            "event_time_ns": self._times,
+            "event_type": self._types,
+            "task_id": self._task_ids,
+            "version": self._versions,
+            "event_hash": unpack(f">{len(self._hashes)}Q", b"".join(self._hashes)),
+            "is_provisional": self._provisional,
+            "n_payloads": self._n_payloads,
+            "payload_bytes": self._bytes,
+        }
+        return {
+            "core.events": Block(events | self._filled(), self._counts),
+            "core.payloads": self._payloads.block(self._payload_counts),
+        }
+
+    def _read(
+        self, events: Sequence[HistoryEvent], ids: Sequence[int], numbers: Sequence[int]
+    ) -> None:
+        """What has to be asked of each event: its attributes and payloads."""
+        kinds, payloads = self._by_type, self._payloads
+        n_payloads, sizes = [0] * len(events), [0] * len(events)
+        first = len(self._n_payloads)
+        for place, (event, number) in enumerate(zip(events, numbers, strict=True)):
+            kind = kinds.get(number) or self._kind(event)
+            found: Found = []
+            if _visit_metadata is not None and event.HasField(_METADATA):
+                _visit_metadata(event.user_metadata, _METADATA, 0, found)
+            if kind.attributes is not None:
+                attributes = getattr(event, kind.attributes)
+                if kind.values is not None:
+                    kind.places.append(first + place)
+                    kind.rows.append(kind.values(attributes))
+                if kind.visit is not None:
+                    kind.visit(attributes, "", 0, found)
+            if found:
+                n_payloads[place] = len(found)
+                sizes[place] = payloads.add(ids[place], found)
+        self._n_payloads += n_payloads
+        self._bytes += sizes
+        self._payload_counts.append(sum(n_payloads))
+        self.payload_bytes.append(sum(sizes))
+
+    def _kind(self, event: HistoryEvent) -> _Kind:
+        """Of an event whose type has not been met before, or is unknown."""
+        known = attributes_by_type().get(event.event_type)
+        attributes = known or event.WhichOneof("attributes")
+        kind = self._kinds.get(attributes)
+        if kind is None:
+            fields = event_fields(attributes) if attributes else ()
+            visit = payload_visit(attributes) if attributes else None
+            kind = _Kind(attributes, fields, values_of(fields), visit, [], [])
+            self._kinds[attributes] = kind
+        if known:
+            self._by_type[event.event_type] = kind
+        return kind
+
+    def _filled(self) -> dict[str, Column]:
+        """The columns that only some types of events fill."""
+        values: dict[str, list[Any]] = {name: [] for name in FILLED_COLUMNS}
+        places: dict[str, list[int]] = {name: [] for name in FILLED_COLUMNS}
+        for kind in self._kinds.values():
+            columns = zip(*kind.rows, strict=True)
+            for field, column in zip(kind.fields, columns, strict=True):
+                for name, part in zip(field.columns, field.read(column), strict=True):
+                    values[name] += part
+                    places[name] += kind.places
+        length = len(self._event_ids)
+        return {name: Sparse(values[name], places[name], length) for name in FILLED_COLUMNS}
 
 
-def history_rows(
-    history: RunHistory, *, is_closed: bool
-) -> tuple[list[EventRow], list[PayloadRow]]:
-    """One row per event of a history, and one per payload."""
-    events = history.events
-    first_provisional = len(events) if is_closed else _first_provisional(events)
-    newer_types = {u.event_id: u.name for u in history.unknown if u.enum == "EventType"}
-    event_rows: list[EventRow] = []
-    payload_rows: list[PayloadRow] = []
-    for index, event in enumerate(events):
-        event_id = event.event_id
-        count, size = len(payload_rows), 0
-        for slot, place, payload in iter_payloads(event):
-            row = _payload_row(event_id, slot, place, payload)
-            size += row[-2]
-            payload_rows.append(row)
-        at = time_of(event)
-        number = event.event_type
-        event_type = EVENT_TYPE.get(number) or name_of(EVENT_TYPE, number)
-        if newer_types:
-            event_type = newer_types.get(event_id) or event_type
-        common = (
-            event_id,
-            utc(at),
-            at,
-            event_type or "UNSPECIFIED",
-            event.task_id,
-            event.version,
-            event_hash(event),
-            index >= first_provisional,
-            len(payload_rows) - count,
-            size,
-        )
-        event_rows.append((*common, *_specific(event)))
-    return event_rows, payload_rows
+_visit_metadata: Final = payload_visit(_METADATA)
+
+
+def _hashes(events: Iterable[HistoryEvent]) -> list[bytes]:
+    """64 bits of each event's content: equal for the same event, read from whichever format."""
+    hashes = []
+    for event in events:
+        state = _HASH.copy()
+        state.update(event.SerializeToString(deterministic=True))
+        hashes.append(state.digest())
+    return hashes
+
+
+def _type_names(history: RunHistory, numbers: Sequence[int]) -> list[str]:
+    """Of all events, as the source names them where the installed SDK has no name."""
+    names = [EVENT_TYPE.get(n) or name_of(EVENT_TYPE, n) or "UNSPECIFIED" for n in numbers]
+    newer = {u.event_id: u.name for u in history.unknown if u.enum == "EventType"}
+    if not newer:
+        return names
+    ids = [event.event_id for event in history.events]
+    return [newer.get(id_) or name for id_, name in zip(ids, names, strict=True)]
 
 
 def _first_provisional(events: Sequence[HistoryEvent]) -> int:
@@ -176,126 +207,3 @@ def _first_provisional(events: Sequence[HistoryEvent]) -> int:
     while index and name_of(EVENT_TYPE, events[index - 1].event_type) in _TAIL:
         index -= 1
     return index
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """How the columns of one type of event are read from its attributes."""
-
-    plain: tuple[int, ...]
-    """Places of the columns that are attributes."""
-    values: Callable[[Any], tuple[Any, ...]]
-    """The values of those attributes."""
-    other: tuple[Callable[[Any], dict[str, str | None]], ...]
-    """Each gives some more columns."""
-
-
-def _specific(event: HistoryEvent) -> Sequence[Any]:
-    which = event.WhichOneof("attributes")
-    if which is None:
-        return _NOTHING
-    reader = _reader(which)
-    attributes = getattr(event, which)
-    row: list[Any] = [*_NOTHING]
-    for place, value in zip(reader.plain, reader.values(attributes), strict=True):
-        row[place] = value or None
-    for read in reader.other:
-        for name, text in read(attributes).items():
-            row[_SPECIFIC[name]] = text
-    return row
-
-
-@cache
-def _reader(which: str) -> _Reader:
-    message = HistoryEvent.DESCRIPTOR.fields_by_name[which].message_type
-    fields = message.fields_by_name if message else {}
-    names = [name for name in _PLAIN if name in fields]
-    return _Reader(
-        tuple(_SPECIFIC[name] for name in names), _values_of(names), tuple(_others(fields))
-    )
-
-
-def _values_of(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    if len(names) > 1:
-        return attrgetter(*names)
-    getters = [attrgetter(name) for name in names]
-    return lambda attributes: tuple(get(attributes) for get in getters)
-
-
-def _others(
-    fields: Mapping[str, FieldDescriptor],
-) -> list[Callable[[Any], dict[str, str | None]]]:
-    readers: list[Callable[[Any], dict[str, str | None]]] = []
-    if "activity_type" in fields:
-        readers.append(lambda a: {"activity_type": a.activity_type.name or None})
-    if "protocol_instance_id" in fields:
-        readers.append(lambda a: {"update_id": a.protocol_instance_id or None})
-    elif "meta" in fields:
-        readers.append(lambda a: {"update_id": a.meta.update_id or None})
-    if "failure" in fields:
-        readers.append(_failure)
-    if "cause" in fields:
-        readers.append(_cause(fields["cause"]))
-    if "retry_state" in fields:
-        readers.append(lambda a: {"retry_state": name_of(RETRY_STATE, a.retry_state) or None})
-    if "workflow_execution" in fields:
-        readers.append(_other_workflow)
-    elif "workflow_id" in fields and "parent_close_policy" in fields:
-        readers.append(lambda a: {"child_workflow_id": a.workflow_id or None})
-    return readers
-
-
-def _failure(attributes: Any) -> dict[str, str | None]:
-    failure = failure_from(attributes.failure)
-    if failure is None:
-        return {}
-    root = failure.root
-    return {"failure_type": root.type or None, "failure_message": root.message or None}
-
-
-def _cause(field: FieldDescriptor) -> Callable[[Any], dict[str, str | None]]:
-    enum = field.enum_type
-    if enum is None:
-        return lambda a: {"cause": a.cause or None if isinstance(a.cause, str) else None}
-    if enum.name == "WorkflowTaskFailedCause":
-        return lambda a: {"cause": name_of(WORKFLOW_TASK_FAILED_CAUSE, a.cause) or None}
-    names = {
-        number: value.name.split("_CAUSE_", 1)[-1]
-        for number, value in enum.values_by_number.items()
-        if number
-    }
-    return lambda a: {"cause": names.get(a.cause)}
-
-
-def _other_workflow(attributes: Any) -> dict[str, str | None]:
-    other = attributes.workflow_execution
-    return {"child_workflow_id": other.workflow_id or None, "child_run_id": other.run_id or None}
-
-
-def _payload_row(event_id: int, slot: str, index: int, payload: Payload) -> PayloadRow:
-    metadata, data = payload.metadata, payload.data
-    encoding = metadata.get("encoding")
-    shown = (
-        _only_encoding(encoding)
-        if encoding is not None and len(metadata) == 1
-        else (_text(encoding) or None, _metadata(metadata))
-    )
-    return (event_id, slot, index, *shown, data, size_of(payload), sha256(data).digest())
-
-
-@lru_cache(maxsize=256)
-def _only_encoding(encoding: bytes) -> tuple[str | None, str]:
-    """The columns of metadata that say nothing else, as those of most payloads."""
-    return _text(encoding) or None, _metadata({"encoding": encoding})
-
-
-def _metadata(metadata: Mapping[str, bytes]) -> str:
-    shown = {
-        name: "[redacted]" if name in _SECRET_METADATA else _text(value)
-        for name, value in metadata.items()
-    }
-    return orjson.dumps(shown, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode("utf-8", "replace")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analytics.event_rows import key_columns, utc
+from analytics.columns import utc
+from analytics.event_rows import key_columns
 from tracer.model import Failure, Run, fingerprint
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from analytics.event_rows import key_columns, utc
+from analytics.columns import utc
+from analytics.event_rows import key_columns
 from analytics.failure_rows import step_id
 from replayer.model_calls import StepModelCall, model_call_of
 from tracer.genai.prices import cost_of

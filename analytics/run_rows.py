@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from analytics.columns import utc
 from analytics.critical_path import critical_path
-from analytics.event_rows import key_columns, utc
+from analytics.event_rows import key_columns
 from analytics.failure_rows import failure_columns, failure_rows, step_id
 from analytics.llm_rows import history_call_rows
 from tracer.context import trace_id_of

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from analytics.archive import Packed, packed
-from analytics.event_rows import EVENT_COLUMNS, PAYLOAD_COLUMNS, history_rows
+from analytics.event_rows import EventRows
 from analytics.run_rows import DERIVED_TABLES, derived_rows
-from analytics.tables import KEY_COLUMNS, arrow_columns, arrow_rows, table_schema
+from analytics.tables import arrow_block, arrow_rows, table_schema
 from replayer.history import Rejected, RunHistory
 from tracer.model import run_from_events
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from analytics.event_rows import PayloadRow
     from replayer.history import Origin
     from tracer.identity import RunKey
 
@@ -142,26 +141,22 @@ def stage(histories: Sequence[RunHistory], schemas: Schemas) -> Staged:
         histories: Each of another run.
         schemas: The columns of the tables.
     """
-    runs: list[StagedRun] = []
     derived: dict[str, list[Any]] = {table: [] for table in DERIVED_TABLES}
-    ends: dict[str, list[int]] = {table: [] for table in STAGED_TABLES}
-    events = _Table(EVENT_COLUMNS)
-    payloads = _Table(PAYLOAD_COLUMNS)
+    ends: dict[str, list[int]] = {table: [] for table in DERIVED_TABLES}
+    events = EventRows()
     for history in histories:
         run = run_from_events(history.key, history.events)
-        event_rows, payload_rows = history_rows(history, is_closed=run.is_closed)
-        events.add(history.key, event_rows)
-        payloads.add(history.key, payload_rows)
-        for table, rows in derived_rows(run, history, _size(payload_rows)).items():
+        events.add(history, is_closed=run.is_closed)
+        for table, rows in derived_rows(run, history, events.payload_bytes[-1]).items():
             derived[table] += rows
             ends[table].append(len(derived[table]))
-        ends["core.events"].append(len(events.rows))
-        ends["core.payloads"].append(len(payloads.rows))
-        runs.append(_staged_run(history))
     tables = {table: arrow_rows(schemas[table], table, rows) for table, rows in derived.items()}
-    tables["core.events"] = events.arrow(schemas["core.events"], "core.events")
-    tables["core.payloads"] = payloads.arrow(schemas["core.payloads"], "core.payloads")
-    return Staged(tuple(runs), tables, {table: tuple(places) for table, places in ends.items()})
+    keys = [history.key for history in histories]
+    for table, block in events.blocks().items():
+        tables[table] = arrow_block(schemas[table], table, keys, block)
+        ends[table] = list(accumulate(block.counts))
+    runs = tuple(_staged_run(history) for history in histories)
+    return Staged(runs, tables, {table: tuple(places) for table, places in ends.items()})
 
 
 def joined(parts: Sequence[Staged]) -> Staged:
@@ -180,11 +175,6 @@ def joined(parts: Sequence[Staged]) -> Staged:
     return Staged(tuple(run for part in parts for run in part.runs), tables, ends)
 
 
-def _size(payload_rows: Iterable[PayloadRow]) -> int:
-    place = PAYLOAD_COLUMNS.index("n_bytes")
-    return sum(row[place] for row in payload_rows)
-
-
 def _staged_run(history: RunHistory) -> StagedRun:
     return StagedRun(
         history.key,
@@ -193,30 +183,3 @@ def _staged_run(history: RunHistory) -> StagedRun:
         len(history.events),
         packed(history.raw, history.origin.sha256),
     )
-
-
-class _Table:
-    """Rows of many runs as tuples, and their keys beside them."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        self.rows: list[tuple[Any, ...]] = []
-        self._keys: tuple[list[str], list[str], list[str]] = ([], [], [])
-
-    def add(self, key: RunKey, rows: Sequence[tuple[Any, ...]]) -> None:
-        """The rows of one run."""
-        self.rows += rows
-        for column, part in zip(
-            self._keys, (key.namespace, key.workflow_id, key.run_id), strict=True
-        ):
-            column += [part] * len(rows)
-
-    def arrow(self, schema: pa.Schema, table: str) -> pa.Table:
-        """All of them."""
-        if not self.rows:
-            return schema.empty_table()
-        columns = dict(zip(KEY_COLUMNS, self._keys, strict=True))
-        values = zip(*self.rows, strict=True)
-        return arrow_columns(
-            schema, table, {**columns, **dict(zip(self.names, values, strict=True))}
-        )

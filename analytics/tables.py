@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import pyarrow as pa
 
+from analytics.columns import Block, Columns, Repeated, as_arrow
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from tracer.identity import RunKey
 
 __all__ = [
     "KEY_COLUMNS",
     "Row",
     "Rows",
+    "arrow_block",
     "arrow_columns",
     "arrow_rows",
     "arrow_table",
@@ -67,7 +72,7 @@ def arrow_rows(schema: pa.Schema, table: str, rows: Rows) -> pa.Table:
     return arrow_columns(schema, table, dict(zip(names, columns, strict=True)))
 
 
-def arrow_columns(schema: pa.Schema, table: str, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+def arrow_columns(schema: pa.Schema, table: str, columns: Columns) -> pa.Table:
     """Columns of equal length as Arrow.
 
     Raises:
@@ -75,8 +80,25 @@ def arrow_columns(schema: pa.Schema, table: str, columns: Mapping[str, Sequence[
     """
     if columns.keys() != set(schema.names):
         raise ValueError(f"{table} has other columns: {sorted({*schema.names} ^ columns.keys())}")
-    arrays = [pa.array(columns[field.name], field.type) for field in schema]
+    arrays = [as_arrow(columns[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def arrow_block(schema: pa.Schema, table: str, keys: Sequence[RunKey], block: Block) -> pa.Table:
+    """The rows of many runs as Arrow.
+
+    Raises:
+        ValueError: Their columns are not those of the schema.
+    """
+    if not any(block.counts):
+        return schema.empty_table()
+    runs = {
+        "namespace": [key.namespace for key in keys],
+        "workflow_id": [key.workflow_id for key in keys],
+        "run_id": [key.run_id for key in keys],
+    }
+    repeated = {name: Repeated(values, block.counts) for name, values in runs.items()}
+    return arrow_columns(schema, table, {**repeated, **block.columns})
 
 
 _schemas: dict[str, pa.Schema] = {}

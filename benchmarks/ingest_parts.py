@@ -19,7 +19,8 @@ from tempfile import TemporaryDirectory
 from temporalio.client import WorkflowHistory
 
 from analytics.archive import packed
-from analytics.event_rows import history_rows
+from analytics.columns import Block
+from analytics.event_rows import EventRows
 from analytics.ingest import apply_batch
 from analytics.run_rows import derived_rows
 from analytics.settling import settle_pending
@@ -27,7 +28,7 @@ from analytics.staging import stage, staged_schemas
 from analytics.warehouse import open_warehouse
 from benchmarks.generated_histories import write_files
 from replayer.history import RunHistory, read_histories
-from tracer.model import run_from_events, uncollected
+from tracer.model import Run, run_from_events, uncollected
 
 RUNS, EVENTS = 200, 200
 ROUNDS = 3
@@ -55,13 +56,7 @@ def one_round(as_json: Path, as_protobuf: Path, runs: int) -> Took:
     timed(took, "compressing", lambda: [packed(h.raw, h.origin.sha256) for h in histories])
     models = timed(took, "model", lambda: [run_from_events(h.key, h.events) for h in histories])
     modelled = models, histories
-    timed(
-        took,
-        "rows of events and payloads",
-        lambda: [
-            history_rows(h, is_closed=run.is_closed) for run, h in zip(*modelled, strict=True)
-        ],
-    )
+    timed(took, "rows of events and payloads", lambda: _event_rows(*modelled))
     timed(
         took,
         "rows of all else",
@@ -73,6 +68,13 @@ def one_round(as_json: Path, as_protobuf: Path, runs: int) -> Took:
 
 def _read(folder: Path) -> list[RunHistory]:
     return [found for found in read_histories([folder]) if isinstance(found, RunHistory)]
+
+
+def _event_rows(models: list[Run], histories: list[RunHistory]) -> dict[str, Block]:
+    rows = EventRows()
+    for history, run in zip(histories, models, strict=True):
+        rows.add(history, is_closed=run.is_closed)
+    return rows.blocks()
 
 
 def _store(took: Took, histories: list[RunHistory]) -> None:

@@ -18,7 +18,7 @@ from replayer.history.errors import Malformed
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-__all__ = ["event_type_name", "ordered_history"]
+__all__ = ["attributes_by_type", "event_type_name", "ordered_history"]
 
 _MAX_SECONDS = (2**63 - 1) // 1_000_000_000 - 1
 """In 2262: the model counts nanoseconds since 1970, and tables hold 64 bits of them."""
@@ -41,11 +41,11 @@ def ordered_history(
     if not ordered:
         raise Malformed("has no events")
     _check_ids([event.event_id for event in ordered])
-    attributes_by_type = _attributes_by_type()
+    expected = attributes_by_type()
     for event in ordered:
         _check_time(event)
         attributes = event.WhichOneof("attributes")
-        if attributes is None or attributes == attributes_by_type.get(event.event_type):
+        if attributes is None or attributes == expected.get(event.event_type):
             continue
         if event.event_type or event.event_id not in untyped:
             raise Malformed(
@@ -99,7 +99,8 @@ def _check_time(event: HistoryEvent) -> None:
 
 
 @cache
-def _attributes_by_type() -> dict[int, str]:
+def attributes_by_type() -> dict[int, str]:
+    """The field of an event that its type fills, by the type's number."""
     names = {field.name for field in HistoryEvent.DESCRIPTOR.oneofs_by_name["attributes"].fields}
     fields = {
         value.number: f"{value.name.removeprefix('EVENT_TYPE_').lower()}_event_attributes"

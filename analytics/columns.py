@@ -1,0 +1,118 @@
+"""Rows of many runs on their way into a table, column by column.
+
+Millions of rows pass through an import. An object for each, with its values by name, would cost
+more than the values do: the rows of many runs travel as one list or array for each column, and what
+can be said of a whole column (its times are UTC, its rows belong to this run) Arrow works out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["Block", "Column", "Columns", "Repeated", "Sparse", "Times", "as_arrow", "utc"]
+
+_IN_MICROSECOND: Final = 1_000
+_END: Final = 2**63
+"""Nanoseconds from which on a column cannot hold a time; in 2262."""
+
+
+class Packed(Protocol):
+    """A column in a form of its own."""
+
+    def arrow(self, type_: pa.DataType) -> pa.Array:
+        """All its values."""
+        ...
+
+
+type Column = Sequence[Any] | Packed
+"""The values of one column, in the order of the rows."""
+type Columns = Mapping[str, Column]
+"""Columns of equal length by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The rows that many runs have in one table, run after run."""
+
+    columns: Columns
+    """Beside those of the run's key."""
+    counts: Sequence[int]
+    """How many rows each run has."""
+
+
+def as_arrow(column: Column, type_: pa.DataType) -> pa.Array:
+    """A column as Arrow."""
+    return pa.array(column, type_) if isinstance(column, Sequence) else column.arrow(type_)
+
+
+def utc(nanoseconds: int | None) -> int | None:
+    """Microseconds for a `TIMESTAMP` column. Times that DuckDB cannot hold become `None`."""
+    if nanoseconds is None or not 0 < nanoseconds < _END:
+        return None
+    return nanoseconds // _IN_MICROSECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Nanoseconds since the epoch, for a `TIMESTAMP` column: `utc` of each."""
+
+    values: Sequence[int | None]
+
+    def arrow(self, type_: pa.DataType) -> pa.Array:
+        """Times that DuckDB cannot hold become null."""
+        times = _storable(self.values)
+        earliest = pc.min(times).as_py()
+        if earliest is not None and earliest <= 0:
+            times = pc.if_else(pc.greater(times, 0), times, None)
+        return pc.divide(times, _IN_MICROSECOND).cast(type_)
+
+
+def _storable(times: Sequence[int | None]) -> pa.Array:
+    try:
+        return pa.array(times, pa.int64())
+    except OverflowError:
+        # Markers of local activities tell times that no server has checked.
+        return pa.array([None if utc(time) is None else time for time in times], pa.int64())
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A column that most rows have no value for."""
+
+    values: Sequence[Any]
+    places: Sequence[int]
+    """The rows that they belong to, each once."""
+    length: int
+    """Rows of the table."""
+
+    def arrow(self, type_: pa.DataType) -> pa.Array:
+        """Null where no value is."""
+        if not self.values:
+            return pa.nulls(self.length, type_)
+        places = pa.array(self.places, pa.int64())
+        return pc.scatter(pa.array(self.values, type_), places, max_index=self.length - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A column that says the same for all rows of a run."""
+
+    values: Sequence[Any]
+    """One for each run."""
+    counts: Sequence[int]
+    """How many rows each run has."""
+
+    def arrow(self, type_: pa.DataType) -> pa.Array:
+        """Each value as often as its run has rows."""
+        ends = pa.array(accumulate(filter(None, self.counts)), pa.int32())
+        values = pa.array(self._present(), type_)
+        return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(ends, values))
+
+    def _present(self) -> Iterator[Any]:
+        return (value for value, count in zip(self.values, self.counts, strict=True) if count)
