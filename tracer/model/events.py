@@ -7,7 +7,7 @@ server may invent is kept as an `UnknownEvent`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tracer.identity import RunKey
@@ -24,7 +24,10 @@ from tracer.model.garbage import uncollected
 from tracer.model.machine import RunMachine, note_cause
 from tracer.model.payloads import payloads_of, size_of_all, text_of
 from tracer.model.words import (
+    NO_PAYLOADS,
+    Failure,
     Outcome,
+    Payload,
     RetryPolicy,
     Run,
     RunRef,
@@ -70,6 +73,8 @@ class EventReader:
         """Of the event at hand: reading a field of a message takes longer than reading ours."""
         self._at = 0
         """Its time."""
+        self._policies: dict[bytes, RetryPolicy] = {}
+        """By their serialized form: a run has few, and to read one takes as long as an event."""
         self._cancel_effects: dict[int, CancelEffect | None] = {}
         """Of Nexus operations, by the step's `seq`: their headers are no payloads."""
 
@@ -108,13 +113,8 @@ class EventReader:
         run.original_run_id = a.original_execution_run_id
         run.continued_from_run_id = a.continued_execution_run_id
         run.cron_schedule = a.cron_schedule
-        run.retry_policy = _retry_policy(a)
-        run.timeouts = _timeouts(
-            a,
-            execution="workflow_execution_timeout",
-            run="workflow_run_timeout",
-            task="workflow_task_timeout",
-        )
+        run.retry_policy = self._retry_policy(a)
+        run.timeouts = _timeouts(a, _OF_WORKFLOWS)
         if a.HasField("parent_workflow_execution"):
             parent = a.parent_workflow_execution
             run.parent = RunRef(parent.workflow_id, parent.run_id, a.parent_workflow_namespace)
@@ -189,19 +189,25 @@ class EventReader:
         task.started_event_id = self._run.history_length = self._id
         task.identity = a.identity
         task.suggest_continue_as_new = a.suggest_continue_as_new
-        task.build_id = a.worker_version.build_id
-        if a.history_size_bytes:
-            task.history_size_bytes = self._run.history_size_bytes = a.history_size_bytes
-        self._run.suggest_continue_as_new = a.suggest_continue_as_new
+        if a.HasField("worker_version"):
+            task.build_id = a.worker_version.build_id
+        if size := a.history_size_bytes:
+            task.history_size_bytes = self._run.history_size_bytes = size
+        self._run.suggest_continue_as_new = task.suggest_continue_as_new
 
     def _workflow_task_completed(self, event: Event, a: Attributes) -> None:
         task = self._task(event)
-        deployment, sdk, run = a.deployment_version, a.sdk_metadata, self._run
-        task.build_id = deployment.build_id or a.worker_version.build_id or a.binary_checksum
+        run, build_id = self._run, ""
+        if a.HasField("deployment_version"):
+            deployment = a.deployment_version
+            build_id = deployment.build_id
+            run.deployment_name = deployment.deployment_name or run.deployment_name
+        task.build_id = build_id or a.worker_version.build_id or a.binary_checksum
         run.build_id = task.build_id or run.build_id
-        run.deployment_name = deployment.deployment_name or run.deployment_name
-        run.sdk_name = sdk.sdk_name or run.sdk_name
-        run.sdk_version = sdk.sdk_version or run.sdk_version
+        if a.HasField("sdk_metadata"):
+            sdk = a.sdk_metadata
+            run.sdk_name = sdk.sdk_name or run.sdk_name
+            run.sdk_version = sdk.sdk_version or run.sdk_version
         self.machine.task_completed(task, self._at, self._id)
 
     def _workflow_task_failed(self, event: Event, a: Attributes) -> None:
@@ -235,24 +241,20 @@ class EventReader:
         step.task_queue = a.task_queue.name
         step.input = payloads_of(a.input)
         step.input_bytes = size_of_all(step.input)
-        step.headers = a.header.fields
-        step.retry_policy = _retry_policy(a)
-        step.timeouts = _timeouts(
-            a,
-            schedule_to_close="schedule_to_close_timeout",
-            schedule_to_start="schedule_to_start_timeout",
-            start_to_close="start_to_close_timeout",
-            heartbeat="heartbeat_timeout",
-        )
+        if a.HasField("header"):
+            step.headers = a.header.fields
+        step.retry_policy = self._retry_policy(a)
+        step.timeouts = _timeouts(a, _OF_ACTIVITIES)
 
     def _activity_task_started(self, event: Event, a: Attributes) -> None:
         if (step := self._steps.get(a.scheduled_event_id)) is not None:
+            attempt = max(a.attempt, 1)
             self.machine.step_started(
                 step,
                 self._at,
-                attempt=max(a.attempt, 1),
+                attempt=attempt,
                 identity=a.identity,
-                last_failure=failure_from(a.last_failure),
+                last_failure=failure_from(a.last_failure) if attempt > 1 else None,
             )
 
     def _activity_task_completed(self, event: Event, a: Attributes) -> None:
@@ -276,7 +278,7 @@ class EventReader:
     def _timer_started(self, event: Event, a: Attributes) -> None:
         step = self._schedule(event, StepKind.TIMER, "", a.timer_id)
         step.name = step.summary or a.timer_id
-        step.timeouts = _timeouts(a, start_to_fire="start_to_fire_timeout")
+        step.timeouts = _timeouts(a, _OF_TIMERS)
 
     def _timer_fired(self, event: Event, a: Attributes) -> None:
         self._answer(event, a.started_event_id, Outcome.COMPLETED)
@@ -292,14 +294,10 @@ class EventReader:
         step.child_namespace = a.namespace
         step.input = payloads_of(a.input)
         step.input_bytes = size_of_all(step.input)
-        step.headers = a.header.fields
-        step.retry_policy = _retry_policy(a)
-        step.timeouts = _timeouts(
-            a,
-            execution="workflow_execution_timeout",
-            run="workflow_run_timeout",
-            task="workflow_task_timeout",
-        )
+        if a.HasField("header"):
+            step.headers = a.header.fields
+        step.retry_policy = self._retry_policy(a)
+        step.timeouts = _timeouts(a, _OF_WORKFLOWS)
 
     def _child_workflow_execution_started(self, event: Event, a: Attributes) -> None:
         if (step := self._steps.get(a.initiated_event_id)) is not None:
@@ -342,7 +340,8 @@ class EventReader:
         step = self._schedule(event, StepKind.SIGNAL_EXTERNAL, a.signal_name, target)
         step.input = payloads_of(a.input)
         step.input_bytes = size_of_all(step.input)
-        step.headers = a.header.fields
+        if a.HasField("header"):
+            step.headers = a.header.fields
 
     def _external_workflow_execution_signaled(self, event: Event, a: Attributes) -> None:
         self._answer(event, a.initiated_event_id, Outcome.COMPLETED)
@@ -381,12 +380,7 @@ class EventReader:
         if a.HasField("input"):
             step.input = (a.input,)
             step.input_bytes = size_of_all(step.input)
-        step.timeouts = _timeouts(
-            a,
-            schedule_to_close="schedule_to_close_timeout",
-            schedule_to_start="schedule_to_start_timeout",
-            start_to_close="start_to_close_timeout",
-        )
+        step.timeouts = _timeouts(a, _OF_OPERATIONS)
         headers = a.nexus_header
         self._cancel_effects[step.seq] = effect_in(headers.get(NEXUS_STATE_HEADER)) or effect_in(
             headers.get("tracestate")
@@ -427,19 +421,15 @@ class EventReader:
     # -- messages ------------------------------------------------------------------------------
 
     def _workflow_execution_signaled(self, event: Event, a: Attributes) -> None:
-        self.machine.signal_received(
-            Signal(
-                name=a.signal_name,
-                occurrence=0,
-                at=self._at,
-                event_id=self._id,
-                identity=a.identity,
-                input=payloads_of(a.input),
-                input_bytes=size_of_all(a.input.payloads),
-                headers=a.header.fields,
-                from_workflow_id=a.external_workflow_execution.workflow_id,
-            )
-        )
+        signal = Signal(a.signal_name, 0, self._at, self._id, a.identity)
+        if a.HasField("input"):
+            signal.input = payloads_of(a.input)
+            signal.input_bytes = size_of_all(signal.input)
+        if a.HasField("header"):
+            signal.headers = a.header.fields
+        if a.HasField("external_workflow_execution"):
+            signal.from_workflow_id = a.external_workflow_execution.workflow_id
+        self.machine.signal_received(signal)
 
     def _workflow_execution_update_admitted(self, event: Event, a: Attributes) -> None:
         update = self._request(a.request)
@@ -511,9 +501,38 @@ class EventReader:
         self._steps[self._id] = step
         return self.machine.step_scheduled(step)
 
-    def _answer(self, event: Event, step_event: int, outcome: Outcome, **details: Any) -> None:
+    def _retry_policy(self, a: Attributes) -> RetryPolicy | None:
+        if not a.HasField("retry_policy"):
+            return None
+        message = a.retry_policy
+        serialized = message.SerializeToString()
+        known = self._policies.get(serialized)
+        if known is None:
+            known = self._policies[serialized] = _policy_of(message)
+        return known
+
+    def _answer(
+        self,
+        event: Event,
+        step_event: int,
+        outcome: Outcome,
+        *,
+        failure: Failure | None = None,
+        result: Sequence[Payload] = NO_PAYLOADS,
+        retry_state: str = "",
+        in_task: bool = False,
+    ) -> None:
         if (step := self._steps.get(step_event)) is not None:
-            self.machine.step_closed(step, self._at, outcome, event_id=self._id, **details)
+            self.machine.step_closed(
+                step,
+                self._at,
+                outcome,
+                event_id=self._id,
+                failure=failure,
+                result=result,
+                retry_state=retry_state,
+                in_task=in_task,
+            )
 
     def _answer_failed(self, event: Event, a: Attributes, outcome: Outcome) -> None:
         self._answer(
@@ -528,13 +547,29 @@ class EventReader:
 def time_of(event: Event) -> int:
     """The event's time in nanoseconds since the epoch."""
     time = event.event_time
-    return int(time.seconds * _NS + time.nanos)
+    nanoseconds: int = time.seconds * _NS + time.nanos
+    return nanoseconds
 
 
-def _timeouts(message: Any, **fields: str) -> dict[str, float]:
+_OF_WORKFLOWS = (
+    ("execution", "workflow_execution_timeout"),
+    ("run", "workflow_run_timeout"),
+    ("task", "workflow_task_timeout"),
+)
+_OF_OPERATIONS = (
+    ("schedule_to_close", "schedule_to_close_timeout"),
+    ("schedule_to_start", "schedule_to_start_timeout"),
+    ("start_to_close", "start_to_close_timeout"),
+)
+_OF_ACTIVITIES = (*_OF_OPERATIONS, ("heartbeat", "heartbeat_timeout"))
+_OF_TIMERS = (("start_to_fire", "start_to_fire_timeout"),)
+_OF_RETRIES = (("initial", "initial_interval"), ("maximum", "maximum_interval"))
+
+
+def _timeouts(message: Any, fields: tuple[tuple[str, str], ...]) -> dict[str, float]:
     """Seconds by name, from the fields of a message; what is not set is left out."""
     timeouts = {}
-    for name, field in fields.items():
+    for name, field in fields:
         # Most are not set, and reading one that is not makes an object.
         if message.HasField(field):
             duration = getattr(message, field)
@@ -543,17 +578,14 @@ def _timeouts(message: Any, **fields: str) -> dict[str, float]:
     return timeouts
 
 
-def _retry_policy(a: Attributes) -> RetryPolicy | None:
-    if not a.HasField("retry_policy"):
-        return None
-    policy = a.retry_policy
-    times = _timeouts(policy, initial="initial_interval", maximum="maximum_interval")
+def _policy_of(message: Any) -> RetryPolicy:
+    times = _timeouts(message, _OF_RETRIES)
     return RetryPolicy(
         initial_interval=times.get("initial"),
-        backoff_coefficient=policy.backoff_coefficient,
+        backoff_coefficient=message.backoff_coefficient,
         maximum_interval=times.get("maximum"),
-        maximum_attempts=policy.maximum_attempts,
-        non_retryable_error_types=tuple(policy.non_retryable_error_types),
+        maximum_attempts=message.maximum_attempts,
+        non_retryable_error_types=tuple(message.non_retryable_error_types),
     )
 
 

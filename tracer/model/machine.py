@@ -309,8 +309,11 @@ class RunMachine:
 
 def note_cause(step: Step, source: Any) -> None:
     """Take down whose handler asked for a step, from the markers of its command or event."""
-    # SDKs before 1.33 do not know the field.
-    for marker in getattr(source, "event_group_markers", ()):
+    # SDKs before 1.33 do not know the field. Most steps have none: asking is cheaper than a loop.
+    markers = getattr(source, "event_group_markers", None)
+    if not markers:
+        return
+    for marker in markers:
         cause = marker.inbound_event.inbound_event_id
         step.caused_by_event_id = cause or step.caused_by_event_id
         update = marker.inbound_update.inbound_update_id

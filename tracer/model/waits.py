@@ -11,7 +11,6 @@ gets signals first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from tracer.model.words import Step, StepKind, Wait, WokenBy, WorkflowTask
@@ -23,8 +22,7 @@ SHORTEST_NS: Final = 100_000_000
 """Start to start; what follows sooner came while the code of the task before it still ran."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waker:
+class Waker(NamedTuple):
     """What ended a wait."""
 
     by: WokenBy
