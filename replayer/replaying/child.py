@@ -126,7 +126,10 @@ class Child:
         with self._lock:
             if self._is_closed:
                 raise ChildCrashed("the child process was closed")
-            if self._process is None or self._process.poll() is not None:
+            if self._process is not None and self._process.poll() is not None:
+                self._bury(self._process)
+                self._process = None
+            if self._process is None:
                 self._process = self._started()
             return self._process
 
@@ -144,9 +147,13 @@ class Child:
         self._talk.clear()
         self._listener = threading.Thread(target=self._listen, args=(process,), daemon=True)
         self._listener.start()
-        if self._message(process, _START_SECONDS) is None:
-            _kill(process)
-            process.wait()
+        is_ready = False
+        try:
+            is_ready = self._message(process, _START_SECONDS) is not None
+        finally:
+            if not is_ready:
+                self._bury(process)
+        if not is_ready:
             raise ChildCrashed("its process does not start", self._said())
         return process
 
@@ -196,8 +203,11 @@ class Child:
         """End the process; the next job starts another."""
         with self._lock:
             process, self._process = self._process, None
-        if process is None:
-            return
+        if process is not None:
+            self._bury(process)
+
+    def _bury(self, process: subprocess.Popen[bytes]) -> None:
+        """End a process and what it started, and close our ends of its pipes."""
         _kill(process)
         process.wait()
         if self._listener is not None:

@@ -1,12 +1,15 @@
 """Children: their limits hold, their answers arrive, and nothing of them is left behind."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -106,6 +109,39 @@ def test_a_child_is_used_again_until_it_dies() -> None:
         child.close()
     with pytest.raises(ChildError, match="closed"):
         child.do(jobs.process_id, None)
+
+
+def test_the_pipes_of_a_child_that_died_between_jobs_are_closed() -> None:
+    with _no_open_pipes():
+        child = Child()
+        try:
+            first = child.do(jobs.process_id, None)
+            os.kill(first, signal.SIGKILL)
+            wait_until_gone(first)
+            assert child.do(jobs.process_id, None) != first
+        finally:
+            child.close()
+        del child
+
+
+def test_the_pipes_of_a_child_that_does_not_start_are_closed(tmp_path: Path) -> None:
+    with _no_open_pipes():
+        child = Child(paths=[str(tmp_path)])
+        with pytest.raises(ChildCrashed, match="does not start"):
+            child.do(jobs.process_id, None)
+        child.close()
+        del child
+
+
+@contextmanager
+def _no_open_pipes() -> Iterator[None]:
+    """Nothing that is freed meanwhile was left open."""
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        yield
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 def test_a_job_that_hangs_costs_itself_only() -> None:
