@@ -17,7 +17,7 @@ from analytics.failure_rows import failure_columns, failure_rows, step_id
 from analytics.llm_rows import history_call_rows
 from tracer.context import trace_id_of
 from tracer.identity import span_id
-from tracer.model import Run, Step
+from tracer.model import Run, Step, elapsed_ns
 from tracer.model.payloads import json_of, size_of
 from tracer.spans import STEP_SPANS
 
@@ -45,11 +45,9 @@ DERIVED_TABLES: Final = {
 
 
 def seconds(start: int | None, end: int | None) -> float | None:
-    """Seconds between two times in nanoseconds, `None` where one is missing.
-
-    Never negative: the clocks of two machines may differ by more than a short step took.
-    """
-    return None if start is None or end is None else max(end - start, 0) / 1e9
+    """Seconds between two times in nanoseconds, never negative; `None` where one is missing."""
+    elapsed = elapsed_ns(start, end)
+    return None if elapsed is None else elapsed / 1e9
 
 
 def derived_rows(run: Run, history: RunHistory, payload_bytes: int) -> dict[str, Rows]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure as FailureMessage
 
-from tracer.model import Attempt, Failure, Step, failure_from, time_of
+from tracer.model import Attempt, Failure, Step, elapsed_ns, failure_from, time_of
 from tui import figures
 from tui.event_fields import Fact, facts_of, payloads_in
 from tui.event_words import outcome_piece
@@ -124,18 +124,16 @@ def _step_lines(step: Step) -> Iterator[Line]:
 
 def _step_figures(step: Step) -> Iterator[str]:
     if step.closed_at is not None:
-        yield f"took {figures.duration(step.closed_at - step.scheduled_at)}"
+        yield f"took {figures.duration(step.duration_ns)}"
     if step.attempt_count:
         yield f"{step.attempt_count} attempt{'s' if step.attempt_count > 1 else ''}"
     if step.started_at is not None and step.attempt_count == 1:
-        yield f"queued {figures.duration(step.started_at - step.scheduled_at)}"
+        yield f"queued {figures.duration(elapsed_ns(step.scheduled_at, step.started_at))}"
     yield f"id {safe_text(step.id)}"
 
 
 def _attempt_line(attempt: Attempt) -> Line:
-    took = None
-    if attempt.started_at is not None and attempt.ended_at is not None:
-        took = attempt.ended_at - attempt.started_at
+    took = elapsed_ns(attempt.started_at, attempt.ended_at)
     words = [
         Piece(f"{_INDENT}attempt {attempt.number} ", Tone.DIM),
         outcome_piece(attempt.outcome),

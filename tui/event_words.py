@@ -159,8 +159,7 @@ def _remark(event: Event, step: Step | None) -> Line:
 
 
 def _ending(step: Step) -> Line:
-    took = None if step.closed_at is None else step.closed_at - step.scheduled_at
-    remark = [Piece(f" {figures.duration(took)}", Tone.DIM)]
+    remark = [Piece(f" {figures.duration(step.duration_ns)}", Tone.DIM)]
     if step.attempt_count > 1:
         remark.append(Piece(f" · {step.attempt_count} attempts", Tone.WARN))
     if step.failure is not None:

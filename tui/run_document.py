@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from replayer.history import RunHistory, decode, iter_payloads
-from tracer.model import Attempt, Failure, Run, Step, Update, Wait, WorkflowTask, time_of
+from tracer.model import (
+    Attempt,
+    Failure,
+    Run,
+    Step,
+    Update,
+    Wait,
+    WorkflowTask,
+    elapsed_ns,
+    time_of,
+)
 from tui import figures
 from tui.walk import type_of
 
@@ -179,4 +189,5 @@ def _event(event: Any, with_payloads: bool) -> Document:
 
 
 def _seconds(start: int | None, end: int | None) -> float | None:
-    return None if start is None or end is None else (end - start) / 1e9
+    elapsed = elapsed_ns(start, end)
+    return None if elapsed is None else elapsed / 1e9

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from replayer.history import Rejected, RunHistory, from_server
 from tracer.identity import RunKey
+from tracer.model import elapsed_ns
 from tui.servers import connect
 from tui.sources import RunRow, nothing_known
 
@@ -80,7 +81,7 @@ def _row_of(execution: WorkflowExecution, namespace: str) -> RunRow:
         workflow_type=execution.workflow_type,
         status=execution.status.name if execution.status is not None else "RUNNING",
         started_at=started,
-        duration_ns=None if end is None else int(end.timestamp() * 1e9) - started,
+        duration_ns=None if end is None else elapsed_ns(started, int(end.timestamp() * 1e9)),
         steps=None,
         attempts=None,
     )

@@ -252,18 +252,12 @@ def row_of(run: Run) -> RunRow:
         workflow_type=run.workflow_type,
         status=run.status.value,
         started_at=run.started_at,
-        duration_ns=duration_of(run),
+        duration_ns=run.duration_ns,
         steps=len(run.steps),
         attempts=sum(step.attempt_count for step in run.steps),
         is_stuck=run.is_stuck,
         origin=origin_of(run),
     )
-
-
-def duration_of(run: Run) -> int | None:
-    """Nanoseconds to the end, or to the last event of an open run; `None` without a start."""
-    end = run.closed_at or run.last_event_at
-    return None if run.started_at is None or end is None else end - run.started_at
 
 
 def container_of(uri: str) -> str:

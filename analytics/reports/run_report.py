@@ -13,7 +13,7 @@ from analytics.reports.run_failures import failures_section
 from analytics.reports.run_tables import decisions_section, steps_section, waits_section
 from analytics.reports.run_time import path_section, time_section
 from analytics.reports.run_waiting import notes_of
-from analytics.reports.waterfall import end_of, waterfall
+from analytics.reports.waterfall import waterfall
 from analytics.reports.words import Fact, Page, Section, Tone
 from replayer.alignment import StepCalls
 from tracer.limits import DEFAULT_LIMITS
@@ -80,10 +80,7 @@ def _heading(facts: RunFacts) -> Iterator[Fact]:
 
 def _figures(facts: RunFacts, calls: Mapping[int, StepCalls]) -> Iterator[Fact]:
     run = facts.run
-    end = end_of(run)
-    timed = run.started_at is not None and end is not None
-    took = (end or 0) - (run.started_at or 0) if timed else None
-    yield Fact("Duration", duration(took), "" if run.is_closed else "so far")
+    yield Fact("Duration", duration(run.duration_ns), "" if run.is_closed else "so far")
     failed = sum(step.outcome in (Outcome.FAILED, Outcome.TIMED_OUT) for step in run.steps)
     open_ones = sum(step.is_open for step in run.steps) if not run.is_closed else 0
     about = [f"{failed:,} failed"] * bool(failed) + [f"{open_ones:,} open"] * bool(open_ones)

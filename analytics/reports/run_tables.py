@@ -11,7 +11,7 @@ from analytics.reports.run_facts import RunFacts
 from analytics.reports.waterfall import end_of
 from analytics.reports.words import Column, Section, Table
 from replayer.alignment import Decision, StepCalls
-from tracer.model import Outcome, Run, Step
+from tracer.model import Outcome, Run, Step, elapsed_ns
 
 __all__ = ["decisions_section", "steps_section", "waits_section"]
 
@@ -149,7 +149,6 @@ def _step(
     attempts, is_watched = facts.attempts_of(step)
     tries = count(step.attempt_count) if step.attempt_count else ""
     first = attempts[0].started_at if attempts and attempts[0].number == 1 else None
-    took = None if step.closed_at is None else step.closed_at - step.scheduled_at
     failures = [attempt.failure for attempt in attempts if attempt.failure is not None]
     failure = step.failure or (failures[-1] if failures else None)
     remark = step.summary if step.summary != step.name else ""
@@ -162,8 +161,8 @@ def _step(
         step.kind.replace("_", " "),
         (step.outcome or "open").replace("_", " "),
         f"{tries} (watched)" if is_watched and step.attempt_count > 1 else tries,
-        "" if first is None else duration(max(first - step.scheduled_at, 0)),
-        duration(took),
+        "" if first is None else duration(elapsed_ns(step.scheduled_at, first)),
+        duration(step.duration_ns),
         "" if call is None else money(call.cost_usd),
         remark[:_REMARK],
     )

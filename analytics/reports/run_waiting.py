@@ -9,7 +9,7 @@ from analytics.figures import counted, duration
 from analytics.reports.run_facts import RunFacts
 from analytics.reports.waterfall import end_of
 from analytics.reports.words import Note, Tone
-from tracer.model import Failure, Run, RunStatus, Step, StepKind
+from tracer.model import Failure, Run, RunStatus, Step, StepKind, elapsed_ns
 
 __all__ = ["notes_of"]
 
@@ -77,7 +77,7 @@ def _waiting(run: Run) -> Iterator[str]:
 
 
 def _open_step(step: Step, end: int) -> str:
-    since = duration(max(end - step.scheduled_at, 0))
+    since = duration(elapsed_ns(step.scheduled_at, end))
     kind = step.kind.replace("_", " ")
     text = f"{kind} {step.name}, asked for {since} before the last event"
     if step.attempt_count > 1:

@@ -26,7 +26,7 @@ from analytics.reports.charts import (
 )
 from analytics.reports.run_facts import RunFacts, step_calls
 from analytics.reports.words import Chart
-from tracer.model import Attempt, Failure, Run, Step, StepKind, Wait
+from tracer.model import Attempt, Failure, Run, Step, StepKind, Wait, elapsed_ns
 
 __all__ = ["Waterfall", "waterfall"]
 
@@ -184,7 +184,9 @@ def _step_bars(facts: RunFacts, step: Step, end: int) -> Iterator[Bar]:
         return
     look = "timer" if step.kind is StepKind.TIMER else "child"
     outcome = (step.outcome or "open").replace("_", " ")
-    text = _told(step, f"{outcome} after {duration(closed - step.scheduled_at)}", step.failure)
+    text = _told(
+        step, f"{outcome} after {duration(elapsed_ns(step.scheduled_at, closed))}", step.failure
+    )
     yield Bar(0, look, step.scheduled_at, closed, text)
 
 

@@ -22,6 +22,7 @@ from tracer.model import (
     StepKind,
     Update,
     Wait,
+    elapsed_ns,
 )
 
 __all__ = ["entries_of", "runs_of"]
@@ -124,7 +125,6 @@ def _start(run: Run) -> Entry:
 
 def _end(run: Run) -> Entry:
     end = run.closed_at or run.last_event_at
-    is_timed = run.started_at is not None and end is not None
     return Entry(
         EntryKind.END,
         run.workflow_type,
@@ -137,7 +137,7 @@ def _end(run: Run) -> Entry:
         failure=run.failure or _stuck_failure(run),
         output=run.result,
         attempts=run.attempt,
-        duration_ns=(end or 0) - (run.started_at or 0) if is_timed else None,
+        duration_ns=run.duration_ns,
         summary=run.close_reason,
     )
 
@@ -173,8 +173,6 @@ def _continuation(run: Run, following: Run, index: int) -> Entry:
 
 def _step(side: Side, step: Step) -> Entry:
     run = side.run
-    closed_at = step.closed_at
-    is_timed = closed_at is not None and step.kind not in _UNTIMED
     entry = Entry(
         _KINDS[step.kind],
         step.name,
@@ -189,7 +187,7 @@ def _step(side: Side, step: Step) -> Entry:
         input=step.input,
         output=step.result,
         attempts=step.attempt_count,
-        duration_ns=(closed_at or 0) - step.scheduled_at if is_timed else None,
+        duration_ns=None if step.kind in _UNTIMED else step.duration_ns,
         summary=step.summary,
         policy=_policy(
             step.timeouts,
@@ -252,7 +250,6 @@ def _signal(signal: Signal) -> Entry:
 
 def _update(update: Update) -> Entry:
     begun = update.admitted_at or update.accepted_at
-    is_timed = begun is not None and update.completed_at is not None
     return Entry(
         EntryKind.UPDATE,
         update.name,
@@ -265,7 +262,7 @@ def _update(update: Update) -> Entry:
         failure=update.failure,
         input=update.input,
         output=update.result,
-        duration_ns=(update.completed_at or 0) - (begun or 0) if is_timed else None,
+        duration_ns=elapsed_ns(begun, update.completed_at),
     )
 
 

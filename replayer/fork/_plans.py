@@ -87,9 +87,8 @@ class Plan:
         if self.asked.kind is StepKind.TIMER:
             return self.asked.delay_ns
         step = self.recorded
-        if step is None or step.closed_at is None:
-            return 0
-        return max(0, step.closed_at - step.scheduled_at)
+        took = None if step is None else step.duration_ns
+        return took or 0
 
 
 @dataclass(slots=True)

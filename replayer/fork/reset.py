@@ -178,7 +178,7 @@ def _step(step: Step, event_id: int) -> ResetStep:
         event_id=step.scheduled_event_id or 0,
         fate=fate,
         attempts=step.attempt_count,
-        duration_ns=None if step.closed_at is None else step.closed_at - step.scheduled_at,
+        duration_ns=step.duration_ns,
         side_effect=guess.verdict,
         why=guess.why,
         tokens=sum(known) if known else None,

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
-from tests.tui.histories import HOSTILE, RUN_ID, HistoryMaker, application_failure, review_history
+from tests.tui.histories import (
+    HOSTILE,
+    RUN_ID,
+    START_NS,
+    HistoryMaker,
+    application_failure,
+    review_history,
+)
 from tui.cli import main
 from tui.cli.exits import Exit
 from tui.cli.program import COMMANDS, root
@@ -240,6 +248,32 @@ def test_a_run_is_shown_whole(history_file: Path, capsys: Captured) -> None:
         "signals and updates",
     ):
         assert fragment in out
+
+
+def test_a_clock_that_goes_backwards_makes_no_negative_durations(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    maker = HistoryMaker()
+    maker.start()
+    maker.activity("classify")
+    maker.signal("approve")
+    maker.complete()
+    for number, event in enumerate(maker.events):
+        event.event_time.FromNanoseconds(START_NS - number * 1_000_000_000)
+    path = tmp_path / "backwards.pb"
+    path.write_bytes(maker.bytes())
+
+    shown = run(capsys, "show", path)[1]
+    document = rows(run(capsys, "show", path, "--json")[1])[0]
+    run(capsys, "import", path)
+    kept = rows(run(capsys, "runs", "--json")[1])[0]
+
+    assert "duration:       0s" in shown
+    assert not re.search(r"-\d+(\.\d+)?s", shown)
+    assert kept["duration_s"] == document["duration_s"] == 0
+    spans = [each["duration_s"] for each in [*document["steps"], *document["waits"]]]
+    assert spans
+    assert set(spans) == {0}
 
 
 def test_a_failed_run_shows_the_chain_of_causes(tmp_path: Path, capsys: Captured) -> None:

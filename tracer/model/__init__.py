@@ -28,6 +28,7 @@ from tracer.model.words import (
     Wait,
     WokenBy,
     WorkflowTask,
+    elapsed_ns,
 )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Wait",
     "WokenBy",
     "WorkflowTask",
+    "elapsed_ns",
     "failure_from",
     "fingerprint",
     "is_held_back",

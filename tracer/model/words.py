@@ -25,6 +25,14 @@ NO_PAYLOADS: Sequence[Payload] = ()
 """The input or result of something that has none."""
 
 
+def elapsed_ns(start: int | None, end: int | None) -> int | None:
+    """Nanoseconds between two times, `None` where one is missing.
+
+    Never negative: the clocks of two machines may differ by more than a short step took.
+    """
+    return None if start is None or end is None else max(end - start, 0)
+
+
 class RunStatus(StrEnum):
     """How a run stands, in the words of Temporal's own workflow execution status."""
 
@@ -221,6 +229,11 @@ class Step:
     """It ended in the run that this one was reset from; the history of this run repeats it."""
 
     @property
+    def duration_ns(self) -> int | None:
+        """How long it took from when it was asked for, `None` while it is open."""
+        return elapsed_ns(self.scheduled_at, self.closed_at)
+
+    @property
     def is_open(self) -> bool:
         """Whether an answer is still to come."""
         return self.outcome is None
@@ -310,7 +323,7 @@ class Wait:
     @property
     def duration_ns(self) -> int | None:
         """How long it lasted, `None` while it does."""
-        return None if self.closed_at is None else self.closed_at - self.opened_at
+        return elapsed_ns(self.opened_at, self.closed_at)
 
 
 @dataclass(slots=True)
@@ -434,6 +447,11 @@ class Run:
     patches: list[Patch] = field(default_factory=list)
     markers: list[Marker] = field(default_factory=list)
     unknown_events: list[UnknownEvent] = field(default_factory=list)
+
+    @property
+    def duration_ns(self) -> int | None:
+        """To its end, or to the last event of an open run; `None` without a start."""
+        return elapsed_ns(self.started_at, self.closed_at or self.last_event_at)
 
     @property
     def is_closed(self) -> bool:

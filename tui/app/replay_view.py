@@ -38,7 +38,6 @@ from tui.replay.sitting import Sitting
 from tui.replay.stops import BreakKind, Breakpoint, Stops
 from tui.replay.timeline import Columns, TurnTimeline, short_count
 from tui.replay.values import ValueView, value_rows
-from tui.sources import duration_of
 from tui.walk import Walk
 
 _TABS = tuple(Tab)
@@ -500,7 +499,7 @@ def heading_of(book: Book, focus: Focus) -> Line:
         piece(f" {run.workflow_type} ", Tone.STRONG),
         Piece(f"{glyph} {run.status} ", tone),
         Piece("✗ STUCK " if run.is_stuck else "", Tone.BAD),
-        Piece(f"{figures.duration(duration_of(run))}  "),
+        Piece(f"{figures.duration(run.duration_ns)}  "),
         Piece(f"event {event.event_id}/{len(walk.events)}", Tone.NOTE),
         Piece(f" {figures.offset(walk.offset_ns(focus.position))}  ", Tone.DIM),
     ]

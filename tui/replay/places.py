@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from replayer.alignment import Entry
 from replayer.history import iter_payloads
 from tracer.genai.prices import SOURCE, price_version
-from tracer.model import Step, Wait
+from tracer.model import Step, Wait, elapsed_ns
 from tui import figures
 from tui.event_words import event_line
 from tui.pieces import Line, Piece, Tone, cell, figure, marked, piece, text_of
@@ -142,7 +142,7 @@ def wait_places(book: Book) -> list[PlaceLine]:
 
 
 def _open_step(book: Book, step: Step) -> PlaceLine:
-    since = (book.walk.run.last_event_at or step.scheduled_at) - step.scheduled_at
+    since = elapsed_ns(step.scheduled_at, book.walk.run.last_event_at or step.scheduled_at)
     line = (
         Piece("… waits for ", Tone.NOTE),
         piece(f"{step.kind.replace('_', ' ')} {step.name or step.id}", Tone.STRONG),

@@ -26,7 +26,6 @@ from tui.payload_text import payload_text
 from tui.pieces import text_of
 from tui.resolve import Places, resolve_run
 from tui.run_document import failed_tasks, run_document
-from tui.sources import row_of
 from tui.text import safe_text
 from tui.walk import walk_of
 
@@ -100,7 +99,7 @@ def _write_heading(run: Run, history: RunHistory) -> None:
         "read from": f"{history.origin.uri} (key from {history.key_source})",
         "task queue": run.task_queue,
         "started": figures.moment(run.started_at),
-        "duration": figures.duration(row_of(run).duration_ns),
+        "duration": figures.duration(run.duration_ns),
         "events": figures.count(run.event_count),
         "sdk": f"{run.sdk_name} {run.sdk_version}".strip(),
         "closed because": run.close_reason,
@@ -133,14 +132,13 @@ def _section(title: str, columns: tuple[Column, ...], rows: Iterable[Row]) -> No
 
 
 def _step_row(step: Step) -> Row:
-    took = None if step.closed_at is None else step.closed_at - step.scheduled_at
     return {
         "seq": step.seq,
         "kind": step.kind.replace("_", " "),
         "name": step.name,
         "outcome": (step.outcome or "open").replace("_", " "),
         "attempts": step.attempt_count or None,
-        "duration": figures.duration(took),
+        "duration": figures.duration(step.duration_ns),
         "remark": _step_remark(step),
     }
 
