@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
+from analytics._intervals import with_intervals_as_text
 from analytics.errors import QueryRefused, QueryTimeout
 from analytics.query import QueryLimits, checked, open_snapshot, refusal, stopped_after, timed_out
 
@@ -174,7 +175,10 @@ def _rows(
     connection: duckdb.DuckDBPyConnection, statement: Any, question: Question
 ) -> tuple[Head, Iterator[tuple[bytes, bool]]]:
     params = question.params
-    answer = connection.execute(statement, params) if params else connection.execute(statement)
+    if params:
+        answer = connection.execute(statement, params)
+    else:
+        answer = connection.execute(with_intervals_as_text(connection, statement))
     described = answer.description or []
     head = Head(tuple(column[0] for column in described), tuple(str(c[1]) for c in described))
     return head, _row_packs(connection, question.limits.rows)

@@ -218,6 +218,28 @@ def test_values_are_not_sql(reader: GuardedReader) -> None:
     assert reader.ask(sql, ["' OR true --"]).held_rows() == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("sql", "row"),
+    [
+        ("SELECT INTERVAL 1 MONTH", ("1 month",)),
+        ("SELECT INTERVAL 14 MONTH AS a, 2 AS a, NULL; -- é;", ("1 year 2 months", 2, None)),
+        ("SELECT ';--' AS é, INTERVAL 90 SECOND -- c", (";--", "00:01:30")),
+        ("VALUES (NULL::INTERVAL, -INTERVAL 500 MILLISECOND)", (None, "-00:00:00.5")),
+        ("WITH i AS (SELECT INTERVAL 1 YEAR y) SELECT [y], [y]::INTERVAL[1] FROM i;",
+         (["1 year"], ("1 year",))),
+        ("SELECT {'x \" y': INTERVAL 1 DAY, 'z': 2::HUGEINT}", ({'x " y': "1 day", "z": 2},)),
+        ("SELECT MAP {INTERVAL 1 DAY: [INTERVAL 2 DAY]}", ({"1 day": ["2 days"]},)),
+        ("SELECT union_value(u := INTERVAL 1 DAY)", ("1 day",)),
+        ("SELECT INTERVAL (3 - i) MONTH AS s FROM range(3) t(i) ORDER BY s", ("1 month",)),
+        ("SELECT [{'INTERVAL': 1}] AS \"INTERVAL\"", ([{"INTERVAL": 1}],)),
+    ],
+)  # fmt: skip
+def test_intervals_are_told_as_duckdb_tells_them(
+    reader: GuardedReader, sql: str, row: tuple[object, ...]
+) -> None:
+    assert reader.ask(sql).held_rows()[0] == row
+
+
 def test_the_next_query_sees_the_next_snapshot(warehouse_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     shutil.copy(warehouse_file, path)

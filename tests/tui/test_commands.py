@@ -422,7 +422,7 @@ def test_values_of_every_kind_have_a_form(warehouse: Path, capsys: Captured) -> 
             "none": None,
             "yes": True,
             "at": "2026-01-01T10:00:00",
-            "span": 90.0,
+            "span": "00:01:30",
             "raw": "qg==",
             "list": [1, 2],
             "struct": {"a": 1},
@@ -431,6 +431,16 @@ def test_values_of_every_kind_have_a_form(warehouse: Path, capsys: Captured) -> 
     ]
     assert table_code == csv_code == Exit.OK
     assert len(table.splitlines()) == 2
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_a_month_is_a_month_in_every_form(form: str, warehouse: Path, capsys: Captured) -> None:
+    query = "SELECT INTERVAL 1 MONTH AS span, {'in': [INTERVAL '1 year 2 hours']} AS held"
+
+    _, out, _ = run(capsys, "sql", query, "--format", form, "--warehouse", warehouse)
+
+    assert "1 month" in out
+    assert "1 year 02:00:00" in out
 
 
 def test_rows_beyond_the_limit_are_not_cut_silently(warehouse: Path, capsys: Captured) -> None:
