@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import click
-
 from replayer.fork import Fate, ResetPreview
 from tui import figures
-from tui.cli.tables import Column, Row, write_table
+from tui.cli.tables import Column, Row, write_line, write_table
 
 _STEPS = (
     Column("seq", "#", right=True),
@@ -39,16 +37,16 @@ _WOULD = {
 
 def write_preview(preview: ResetPreview) -> None:
     """Write a preview to stdout."""
-    click.echo(f"RESET PREVIEW  to event {preview.event_id} ({preview.event_type})")
-    click.echo(_summary(preview))
+    write_line(f"RESET PREVIEW  to event {preview.event_id} ({preview.event_type})")
+    write_line(_summary(preview))
     if preview.again:
-        click.echo("\nsteps that run again")
+        write_line("\nsteps that run again")
         write_table(_STEPS, _step_rows(preview))
     if preview.messages:
-        click.echo("\nsignals, updates and cancel requests")
+        write_line("\nsignals, updates and cancel requests")
         write_table(_MESSAGES, _message_rows(preview))
     for note in preview.notes:
-        click.echo(f"note: {note}")
+        write_line(f"note: {note}")
 
 
 def _summary(preview: ResetPreview) -> str:

@@ -55,6 +55,7 @@ def test_every_command_explains_itself(name: str, capsys: Captured) -> None:
 
     assert code == Exit.OK
     assert err == ""
+    assert out.isascii(), "click writes UTF-8 to a stdout that is ASCII"
     assert out.startswith(f"Usage: retrospan {name}")
     command = root.get_command(click.Context(root), name)
     assert command is not None

@@ -136,7 +136,7 @@ def test_an_import_works_while_a_collector_has_the_warehouse(
     assert json.loads(listed.stdout)["workflow_id"] == "review-1"
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 def test_any_encoding_can_be_written_to(history_file: Path, tmp_path: Path, encoding: str) -> None:
     done = subprocess.run(
         command("show", history_file, "--events"),

@@ -79,6 +79,14 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def write_line(text: str = "") -> None:
+    """Write a line that belongs to no row to stdout, at once.
+
+    Not by `click.echo`, which writes UTF-8 to a stdout that was said to be ASCII.
+    """
+    print(text, flush=True)
+
+
 def write_rows(columns: Sequence[Column], rows: Iterable[Row], form: Format) -> None:
     """Write rows to stdout. CSV and JSON are written as the rows come, tables after the last."""
     match form:

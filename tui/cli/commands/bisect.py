@@ -16,7 +16,7 @@ from tui.cli.diagnostics import CommandError, say
 from tui.cli.exits import Exit
 from tui.cli.options import address_option, json_option, namespace_option, warehouse_option
 from tui.cli.replay_options import profile_option, timeout_option, workflow_option
-from tui.cli.tables import write_json
+from tui.cli.tables import write_json, write_line
 from tui.resolve import Places, resolve_run
 from tui.text import safe_text
 
@@ -90,12 +90,12 @@ def _show(found: FirstBad, *, as_json: bool) -> None:
     single = len(found.commits) == 1
     title = "first bad commit" if single else "the first bad commit is one of"
     for commit in found.commits:
-        click.echo(safe_text(f"{title} {commit.id}"))
-        click.echo(safe_text(f"  {commit.subject}"))
-        click.echo(safe_text(f"  {commit.author}, {commit.date}"))
+        write_line(safe_text(f"{title} {commit.id}"))
+        write_line(safe_text(f"  {commit.subject}"))
+        write_line(safe_text(f"  {commit.author}, {commit.date}"))
         title = "or"
-    click.echo()
+    write_line()
     width = max(shutil.get_terminal_size().columns, 40)
-    click.echo(safe_text(verdict_text(found.verdict, width), multiline=True))
+    write_line(safe_text(verdict_text(found.verdict, width), multiline=True))
     skipped = f", {found.skipped:,} skipped" if found.skipped else ""
     say(f"{figures.counted(found.tested, 'commit')} tested{skipped}")

@@ -23,7 +23,7 @@ from tui.cli.diagnostics import CommandError, say, warn
 from tui.cli.exits import Exit
 from tui.cli.options import address_option, json_option, namespace_option, warehouse_option
 from tui.cli.replay_options import profile_option, timeout_option, workflow_option
-from tui.cli.tables import write_json
+from tui.cli.tables import write_json, write_line
 from tui.export_files import Outcome, Skipped, Target, fetched, listed, named
 from tui.resolve import Places, resolve_run
 from tui.servers import connect
@@ -206,17 +206,17 @@ def _show(verdict: Verdict, *, as_json: bool) -> None:
     mark = {"ok": "ok     ", "stuck": "stuck  ", "failed": "FAILED ", "differs": "DIFFERS"}[words]
     if not verdict.is_problem:
         name = f"{verdict.workflow_type} {verdict.key.workflow_id}:{verdict.key.run_id}"
-        click.echo(safe_text(f"{mark}  {name}"))
+        write_line(safe_text(f"{mark}  {name}"))
         if verdict.explanation is not None:
-            click.echo(safe_text(f"         {verdict.explanation.summary}"))
+            write_line(safe_text(f"         {verdict.explanation.summary}"))
         return
     width = shutil.get_terminal_size().columns - 9
     text = safe_text(verdict_text(verdict, max(width, 40)), multiline=True)
     first, *rest = text.splitlines()
-    click.echo(f"{mark}  {first}")
+    write_line(f"{mark}  {first}")
     for line in rest:
-        click.echo(f"         {line}".rstrip())
-    click.echo()
+        write_line(f"         {line}".rstrip())
+    write_line()
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from replayer.history import RunHistory, export_path
 from tui.cli.diagnostics import CommandError, say, warn
 from tui.cli.exits import Exit
 from tui.cli.options import Amount, address_option, json_option, namespace_option, warehouse_option
-from tui.cli.tables import Column, write_json, write_table
+from tui.cli.tables import Column, write_json, write_line, write_table
 from tui.diff import diff_lines, write_lines
 from tui.reset_text import write_preview
 from tui.resolve import Places, is_file, resolve_run
@@ -78,7 +78,8 @@ class Place:
     "sets",
     multiple=True,
     metavar="PATH=JSON",
-    help="Change input.… of the run, or output.…, signal.…, update.… of what --at names.",
+    help="Change the input.PATH of the run, or the output.PATH, signal.PATH or update.PATH of what "
+    "--at names.",
 )
 @click.option("--model", metavar="NAME", help="Another model in the input of the step at --at.")
 @click.option(
@@ -261,9 +262,9 @@ def _write(history: RunHistory, fork: Fork, stored: str, *, as_json: bool) -> No
         diff = summary_document(comparison.rows, comparison.cause)
         write_json({"fork": str(key), "stored": stored, **report.document(), "diff": diff})
     else:
-        click.echo(safe_text(f"FORKED  {report.status}  {report.point}; {report.changes}\n"))
+        write_line(safe_text(f"FORKED  {report.status}  {report.point}; {report.changes}\n"))
         write_table(_ROWS, (_row(report, index) for index in range(len(report.rows))))
-        click.echo("")
+        write_line()
         write_lines(diff_lines(comparison, only_changed=True))
     for note in report.notes:
         warn(note)

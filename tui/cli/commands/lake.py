@@ -42,7 +42,7 @@ def command() -> None:
 def export(folder: Path, since: datetime | None, warehouse: Path, as_json: bool) -> None:
     """Bring DIR up to date: partitions whose rows have changed are written, others are kept.
 
-    The files are DIR/TABLE/namespace=…/day=…/….parquet, by the day on which runs started. An export
+    The files are DIR/TABLE/namespace=*/day=*/*.parquet, by the day on which runs started. An export
     that was stopped goes on where it was.
     """
     day: date | None = since.date() if since else None

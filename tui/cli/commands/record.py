@@ -17,7 +17,7 @@ from tui.cli.diagnostics import say
 from tui.cli.exits import Exit
 from tui.cli.options import address_option, json_option, namespace_option, warehouse_option
 from tui.cli.replay_options import profile_option, timeout_option, workflow_option
-from tui.cli.tables import write_json
+from tui.cli.tables import write_json, write_line
 from tui.resolve import Places, resolve_run
 from tui.text import safe_text
 
@@ -113,7 +113,7 @@ def _write(recorded: Recorded, *, as_json: bool) -> None:
         "ends": f"{stop.kind}: {stop.text}",
     }
     for name, value in facts.items():
-        click.echo(safe_text(f"{name + ':':<12} {value}"))
+        write_line(safe_text(f"{name + ':':<12} {value}"))
 
 
 def _is_named(found: TapeBranch) -> bool:

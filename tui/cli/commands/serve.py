@@ -40,8 +40,7 @@ def command(
         arguments += [name, value] if value is not None else []
     server = LocalServer(arguments, _free(port))
     say("Open this address; it works once:")
-    click.echo(server.address)
-    sys.stdout.flush()
+    print(server.address, flush=True)
     server.serve()
 
 

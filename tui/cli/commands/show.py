@@ -19,7 +19,7 @@ from tui.cli.options import (
     namespace_option,
     warehouse_option,
 )
-from tui.cli.tables import Column, Row, write_json, write_table
+from tui.cli.tables import Column, Row, write_json, write_line, write_table
 from tui.event_detail import failure_lines
 from tui.event_words import event_line
 from tui.payload_text import payload_text
@@ -93,7 +93,7 @@ def command(
 
 
 def _write_heading(run: Run, history: RunHistory) -> None:
-    click.echo(safe_text(f"{run.workflow_type}  {run.status}{'  STUCK' if run.is_stuck else ''}"))
+    write_line(safe_text(f"{run.workflow_type}  {run.status}{'  STUCK' if run.is_stuck else ''}"))
     facts = {
         "run": str(run.key),
         "read from": f"{history.origin.uri} (key from {history.key_source})",
@@ -109,15 +109,15 @@ def _write_heading(run: Run, history: RunHistory) -> None:
     }
     for name, value in facts.items():
         if value:
-            click.echo(safe_text(f"  {name + ':':<16}{value}"))
+            write_line(safe_text(f"  {name + ':':<16}{value}"))
 
 
 def _write_sections(run: Run) -> None:
     _section("steps", _STEPS, map(_step_row, run.steps))
     if run.failure is not None:
-        click.echo("\nfailure")
+        write_line("\nfailure")
         for line in failure_lines(run.failure):
-            click.echo("  " + text_of(line))
+            write_line("  " + text_of(line))
     _section("waits", _WAITS, _wait_rows(run))
     _section("signals and updates", _MESSAGES, _message_rows(run))
     _section("failed workflow tasks", _TASKS, _task_rows(run))
@@ -127,7 +127,7 @@ def _section(title: str, columns: tuple[Column, ...], rows: Iterable[Row]) -> No
     """A heading and a table, or nothing where there are no rows."""
     found = list(rows)
     if found:
-        click.echo(f"\n{title}")
+        write_line(f"\n{title}")
         write_table(columns, found)
 
 
@@ -188,15 +188,15 @@ def _task_rows(run: Run) -> Iterator[Row]:
 
 def _write_events(history: RunHistory, *, with_payloads: bool) -> None:
     walk = walk_of(history)
-    click.echo("\nevents")
+    write_line("\nevents")
     for position, event in enumerate(walk.events):
-        click.echo(text_of(event_line(walk, position)).rstrip())
+        write_line(text_of(event_line(walk, position)).rstrip())
         for slot, index, payload in iter_payloads(event) if with_payloads else ():
             _write_payload(f"{slot}[{index}]", payload)
 
 
 def _write_run_payloads(run: Run) -> None:
-    click.echo("\npayloads")
+    write_line("\npayloads")
     for name, payloads in (("input", run.input), ("result", run.result)):
         for index, payload in enumerate(payloads):
             _write_payload(f"{name}[{index}]", payload)
@@ -208,6 +208,6 @@ def _write_run_payloads(run: Run) -> None:
 
 def _write_payload(name: str, payload: Payload) -> None:
     shown = payload_text(payload)
-    click.echo(safe_text(f"    {name}  {shown.about}"))
+    write_line(safe_text(f"    {name}  {shown.about}"))
     for line in shown.lines:
-        click.echo(f"      {line}")
+        write_line(f"      {line}")

@@ -10,4 +10,4 @@ import click
 @click.command("version")
 def command() -> None:
     """Print the version of Retrospan."""
-    click.echo(version("retrospan"))
+    print(version("retrospan"))
