@@ -15,9 +15,23 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Block", "Column", "Columns", "Repeated", "Sparse", "Times", "as_arrow", "utc"]
+from tracer.model import elapsed_ns
+
+__all__ = [
+    "Block",
+    "Column",
+    "Columns",
+    "Repeated",
+    "Sparse",
+    "Times",
+    "as_arrow",
+    "seconds",
+    "transposed",
+    "utc",
+]
 
 _IN_MICROSECOND: Final = 1_000
+_IN_SECOND: Final = 1e9
 _END: Final = 2**63
 """Nanoseconds from which on a column cannot hold a time; in 2262."""
 
@@ -51,11 +65,22 @@ def as_arrow(column: Column, type_: pa.DataType) -> pa.Array:
     return pa.array(column, type_) if isinstance(column, Sequence) else column.arrow(type_)
 
 
+def transposed(rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """The columns of rows that all have the same ones; none, if there is no row."""
+    return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+
+
 def utc(nanoseconds: int | None) -> int | None:
     """Microseconds for a `TIMESTAMP` column. Times that DuckDB cannot hold become `None`."""
     if nanoseconds is None or not 0 < nanoseconds < _END:
         return None
     return nanoseconds // _IN_MICROSECOND
+
+
+def seconds(start: int | None, end: int | None) -> float | None:
+    """Seconds between two times in nanoseconds, never negative; `None` where one is missing."""
+    elapsed = elapsed_ns(start, end)
+    return None if elapsed is None else elapsed / _IN_SECOND
 
 
 @dataclass(frozen=True, slots=True)

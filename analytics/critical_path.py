@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tracer.model import Outcome
 
@@ -33,41 +33,38 @@ class CriticalPath:
     """By `Wait.occurrence`."""
 
 
-class _Interval(NamedTuple):
-    """Ordered by its end; of those that end together the longest comes last."""
+type _Interval = tuple[int, int, bool, int]
+"""Its end, its start below zero, whether it is a step, and its `seq` or occurrence.
 
-    end: int
-    minus_start: int
-    is_step: bool
-    name: int
+Ordered by the end; of those that end together the longest comes last."""
 
 
 def critical_path(run: Run) -> CriticalPath:
     """The critical path of a run, as far as it has come. Empty where nothing ended."""
     intervals = sorted(_intervals(run))
-    ends = [interval.end for interval in intervals]
+    ends = [end for end, _, _, _ in intervals]
     path = CriticalPath({}, {})
     last = run.closed_at if run.is_closed else run.last_event_at
     at = bisect_right(ends, last) if last is not None else 0
     while at:
-        found = intervals[at - 1]
-        start = -found.minus_start
+        _, minus_start, is_step, name = intervals[at - 1]
+        start = -minus_start
         # Always further down, also past intervals of no length.
         at = min(at - 1, bisect_right(ends, start))
         before = ends[at - 1] if at else run.started_at
         gap = max(start - before, 0) if before is not None else 0
-        (path.steps if found.is_step else path.waits)[found.name] = gap
+        (path.steps if is_step else path.waits)[name] = gap
     return path
 
 
 def _intervals(run: Run) -> list[_Interval]:
     found = [
-        _Interval(step.closed_at, -step.scheduled_at, True, step.seq)
+        (step.closed_at, -step.scheduled_at, True, step.seq)
         for step in run.steps
         if step.closed_at is not None and step.outcome is not Outcome.CANCELED
     ]
     found += [
-        _Interval(wait.closed_at, -wait.opened_at, False, wait.occurrence)
+        (wait.closed_at, -wait.opened_at, False, wait.occurrence)
         for wait in run.waits
         if wait.closed_at is not None
     ]

@@ -2,46 +2,84 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
-from analytics.columns import utc
-from analytics.event_rows import key_columns
+from analytics.columns import Block, Columns, Times
 from tracer.model import Failure, Run, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from analytics.tables import Row
-
-__all__ = ["failure_columns", "failure_rows", "step_id"]
+__all__ = ["failure_block", "failure_columns", "step_id"]
 
 
-def failure_columns(failure: Failure | None) -> dict[str, object]:
+def failure_columns(failures: Sequence[Failure | None]) -> Columns:
     """Type and message of the root cause, and the fingerprint; NULLs where nothing failed."""
+    roots = [failure.root if failure else None for failure in failures]
     return {
-        "failure_type": (failure.root.type or failure.root.kind) if failure else None,
-        "failure_message": failure.root.message if failure else None,
-        "failure_fingerprint": fingerprint(failure) if failure else None,
+        "failure_type": [(root.type or root.kind) if root else None for root in roots],
+        "failure_message": [root.message if root else None for root in roots],
+        "failure_fingerprint": [_fingerprint(root) if root else None for root in roots],
     }
 
 
-def failure_rows(run: Run) -> list[Row]:
-    """One row per link of each chain of failures that the run's history tells of."""
-    key = key_columns(run.key)
-    return [key | row for row in _all_chains(run)]
+class _Link(NamedTuple):
+    """One link of a chain of failures."""
+
+    owner_kind: str
+    owner_id: str | None
+    attempt: int | None
+    failed_at: int | None
+    level: int
+    root: Failure
+    failure: Failure
 
 
-def _all_chains(run: Run) -> Iterator[dict[str, object]]:
-    yield from _chain("run", None, None, run.closed_at, run.failure)
+def failure_block(runs: Sequence[Run]) -> Block:
+    """One row per link of each chain of failures that the histories tell of."""
+    chains = [list(_all_chains(run)) for run in runs]
+    links = [link for chain in chains for link in chain]
+    failures = [link.failure for link in links]
+    columns: Columns = {
+        "owner_kind": [link.owner_kind for link in links],
+        "owner_id": [link.owner_id for link in links],
+        "attempt": [link.attempt for link in links],
+        "failed_at": Times([link.failed_at for link in links]),
+        "level": [link.level for link in links],
+        "is_root": [link.failure is link.root for link in links],
+        "kind": [failure.kind for failure in failures],
+        "type": [failure.type or None for failure in failures],
+        "message": [failure.message or None for failure in failures],
+        "stack_trace": [failure.stack_trace or None for failure in failures],
+        "source": [failure.source or None for failure in failures],
+        "non_retryable": [failure.non_retryable for failure in failures],
+        "benign": [failure.benign for failure in failures],
+        "encoded": [failure.encoded for failure in failures],
+        "fingerprint": [_fingerprint(link.root) for link in links],
+    }
+    return Block(columns, [len(chain) for chain in chains])
+
+
+def _all_chains(run: Run) -> Iterator[_Link]:
+    if run.failure:
+        yield from _chain("run", None, None, run.closed_at, run.failure)
     for step in run.steps:
-        name = step_id(step.kind, step.id, step.occurrence)
-        yield from _chain("step", name, None, step.closed_at, step.failure)
+        name = None
+        if step.failure:
+            name = step_id(step.kind, step.id, step.occurrence)
+            yield from _chain("step", name, None, step.closed_at, step.failure)
         for attempt in step.attempts:
-            yield from _chain("attempt", name, attempt.number, attempt.ended_at, attempt.failure)
+            if attempt.failure:
+                name = name or step_id(step.kind, step.id, step.occurrence)
+                number, ended_at = attempt.number, attempt.ended_at
+                yield from _chain("attempt", name, number, ended_at, attempt.failure)
     for update in run.updates:
-        yield from _chain("update", update.id, None, update.completed_at, update.failure)
+        if update.failure:
+            yield from _chain("update", update.id, None, update.completed_at, update.failure)
     for number, task in enumerate(run.tasks, 1):
-        yield from _chain("workflow_task", str(number), None, task.closed_at, task.failure)
+        if task.failure:
+            yield from _chain("workflow_task", str(number), None, task.closed_at, task.failure)
 
 
 def _chain(
@@ -49,30 +87,17 @@ def _chain(
     owner_id: str | None,
     attempt: int | None,
     failed_at: int | None,
-    failure: Failure | None,
-) -> Iterator[dict[str, object]]:
-    if failure is None:
-        return
-    name = fingerprint(failure)
-    links = failure.chain
-    for level, link in enumerate(links):
-        yield {
-            "owner_kind": owner_kind,
-            "owner_id": owner_id,
-            "attempt": attempt,
-            "failed_at": utc(failed_at),
-            "level": level,
-            "is_root": level == len(links) - 1,
-            "kind": link.kind,
-            "type": link.type or None,
-            "message": link.message or None,
-            "stack_trace": link.stack_trace or None,
-            "source": link.source or None,
-            "non_retryable": link.non_retryable,
-            "benign": link.benign,
-            "encoded": link.encoded,
-            "fingerprint": name,
-        }
+    failure: Failure,
+) -> Iterator[_Link]:
+    root = failure.root
+    for level, link in enumerate(failure.chain):
+        yield _Link(owner_kind, owner_id, attempt, failed_at, level, root, link)
+
+
+@lru_cache(maxsize=256)
+def _fingerprint(root: Failure) -> str:
+    """A failure is shown by the attempt that met it, by its step and by the run that it ended."""
+    return fingerprint(root)
 
 
 def step_id(kind: str, id_in_history: str, occurrence: int = 1) -> str:

@@ -10,48 +10,49 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from analytics.columns import utc
-from analytics.event_rows import key_columns
+from analytics.columns import Block, Columns, Times, transposed, utc
 from analytics.failure_rows import step_id
 from replayer.model_calls import StepModelCall, model_call_of
 from tracer.genai.prices import cost_of
 from tracer.genai.usage import ModelUsage
-from tracer.model import Run, Step
 
 if TYPE_CHECKING:
-    from analytics.tables import Row
+    from collections.abc import Sequence
 
-__all__ = ["cost_columns", "history_call_rows", "priced_columns", "usage_columns"]
+    from tracer.model import Run
+
+__all__ = ["call_block", "cost_columns", "priced_columns", "usage_columns"]
 
 
-def history_call_rows(run: Run) -> list[Row]:
+def call_block(runs: Sequence[Run]) -> Block:
     """One row per completed step that was a model call."""
-    key = key_columns(run.key)
-    calls = ((step, model_call_of(step)) for step in run.steps)
-    return [key | _call_row(step, call) for step, call in calls if call is not None]
+    found = [
+        [(step, call) for step in run.steps if (call := model_call_of(step)) is not None]
+        for run in runs
+    ]
+    steps = [step for calls in found for step, _ in calls]
+    calls = [call for of_run in found for _, call in of_run]
+    columns: Columns = {
+        "step_id": [step_id(step.kind, step.id, step.occurrence) for step in steps],
+        "attempt": [step.attempt_count or None for step in steps],
+        "usage_source": ["history"] * len(steps),
+        "trace_id": [None] * len(steps),
+        "span_id": [None] * len(steps),
+        "is_nested": [False] * len(steps),
+        "operation": ["embeddings" if "embeddings" in step.name else "chat" for step in steps],
+        "provider": [call.provider or None for call in calls],
+        "request_model": [call.request_model or None for call in calls],
+        "response_model": [call.usage.model or None for call in calls],
+        "started_at": Times([call.at for call in calls]),
+        "latency_s": [None] * len(steps),
+        "error_type": [None] * len(steps),
+    }
+    used = [usage_columns(call.usage) | _cost(call) for call in calls]
+    return Block({**columns, **transposed(used)}, [len(calls) for calls in found])
 
 
-def _call_row(step: Step, call: StepModelCall) -> dict[str, object]:
-    usage = call.usage
-    return (
-        {
-            "step_id": step_id(step.kind, step.id, step.occurrence),
-            "attempt": step.attempt_count or None,
-            "usage_source": "history",
-            "trace_id": None,
-            "span_id": None,
-            "is_nested": False,
-            "operation": "embeddings" if "embeddings" in step.name else "chat",
-            "provider": call.provider or None,
-            "request_model": call.request_model or None,
-            "response_model": usage.model or None,
-            "started_at": utc(call.at),
-            "latency_s": None,
-            "error_type": None,
-        }
-        | usage_columns(usage)
-        | cost_columns(usage, call.provider, (usage.model, call.request_model), call.at)
-    )
+def _cost(call: StepModelCall) -> dict[str, object]:
+    return cost_columns(call.usage, call.provider, (call.usage.model, call.request_model), call.at)
 
 
 def usage_columns(usage: ModelUsage) -> dict[str, object]:

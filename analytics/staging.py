@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from analytics.archive import Packed, packed
 from analytics.event_rows import EventRows
-from analytics.run_rows import DERIVED_TABLES, derived_rows
-from analytics.tables import arrow_block, arrow_rows, table_schema
+from analytics.run_rows import DERIVED_TABLES, derived_blocks
+from analytics.tables import arrow_block, table_schema
 from replayer.history import Rejected, RunHistory
 from tracer.model import run_from_events
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from replayer.history import Origin
     from tracer.identity import RunKey
+    from tracer.model import Run
 
 __all__ = [
     "STAGED_TABLES",
@@ -141,22 +142,19 @@ def stage(histories: Sequence[RunHistory], schemas: Schemas) -> Staged:
         histories: Each of another run.
         schemas: The columns of the tables.
     """
-    derived: dict[str, list[Any]] = {table: [] for table in DERIVED_TABLES}
-    ends: dict[str, list[int]] = {table: [] for table in DERIVED_TABLES}
+    models: list[Run] = []
     events = EventRows()
     for history in histories:
         run = run_from_events(history.key, history.events)
         events.add(history, is_closed=run.is_closed)
-        for table, rows in derived_rows(run, history, events.payload_bytes[-1]).items():
-            derived[table] += rows
-            ends[table].append(len(derived[table]))
-    tables = {table: arrow_rows(schemas[table], table, rows) for table, rows in derived.items()}
+        models.append(run)
+    blocks = events.blocks() | derived_blocks(models, histories, events.payload_bytes)
     keys = [history.key for history in histories]
-    for table, block in events.blocks().items():
-        tables[table] = arrow_block(schemas[table], table, keys, block)
-        ends[table] = list(accumulate(block.counts))
-    runs = tuple(_staged_run(history) for history in histories)
-    return Staged(runs, tables, {table: tuple(places) for table, places in ends.items()})
+    return Staged(
+        tuple(_staged_run(history) for history in histories),
+        {table: arrow_block(schemas[table], table, keys, block) for table, block in blocks.items()},
+        {table: tuple(accumulate(block.counts)) for table, block in blocks.items()},
+    )
 
 
 def joined(parts: Sequence[Staged]) -> Staged:

@@ -22,7 +22,7 @@ from analytics.archive import packed
 from analytics.columns import Block
 from analytics.event_rows import EventRows
 from analytics.ingest import apply_batch
-from analytics.run_rows import derived_rows
+from analytics.run_rows import derived_blocks
 from analytics.settling import settle_pending
 from analytics.staging import stage, staged_schemas
 from analytics.warehouse import open_warehouse
@@ -57,11 +57,7 @@ def one_round(as_json: Path, as_protobuf: Path, runs: int) -> Took:
     models = timed(took, "model", lambda: [run_from_events(h.key, h.events) for h in histories])
     modelled = models, histories
     timed(took, "rows of events and payloads", lambda: _event_rows(*modelled))
-    timed(
-        took,
-        "rows of all else",
-        lambda: [derived_rows(run, h, 0) for run, h in zip(*modelled, strict=True)],
-    )
+    timed(took, "rows of all else", lambda: derived_blocks(*modelled, [0] * len(models)))
     _store(took, histories)
     return took
 
