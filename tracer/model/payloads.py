@@ -33,7 +33,7 @@ def text_of(payload: Payload) -> str:
     if not _is_json(payload):
         return ""
     data = payload.data
-    # A tenth of what the parser takes, for each step of a run.
+    # A quarter of what the parser takes, for each step of a run.
     if plain := _PLAIN_TEXT.fullmatch(data):
         return plain[1].decode("ascii")
     value = _parsed(data)
