@@ -28,6 +28,10 @@ __all__ = ["STORAGE_VERSION", "Warehouse", "connect", "explained", "open_warehou
 STORAGE_VERSION: Final = "v1.5.0"
 """Of the file: clients on DuckDB 1.5, such as the Grafana plugin, can open it."""
 
+_LOG_SIZE: Final = "64MB"
+"""Of what commits append to before DuckDB moves it into the file. Each move writes the end of every
+table anew; at DuckDB's own 16 MB an import moves with each transaction, which makes half of the
+database's work and a third of the file. Until then rows stay in memory, which bounds it here."""
 _RETRY_SECONDS: Final = 0.05
 
 _held: set[Path] = set()
@@ -187,6 +191,7 @@ def connect(path: Path, *, read_only: bool, **config: str | bool) -> duckdb.Duck
     }
     if not read_only:
         settings["storage_compatibility_version"] = STORAGE_VERSION
+        settings["checkpoint_threshold"] = _LOG_SIZE
     elif not path.exists():
         raise WarehouseError(f"{path}: no such warehouse; `retrospan import` makes one")
     try:
