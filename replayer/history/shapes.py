@@ -99,6 +99,10 @@ def _documents_in_object(value: dict[str, Any]) -> tuple[list[Document], int]:
         return runs, len(activities or [])
     if is_event(value):
         raise Malformed(f"is a single event, {_EXPECTED}")
+    if not value:
+        raise Malformed(f"is an empty object, {_EXPECTED}")
+    if "events" in value:
+        raise Malformed(f'has "events" that are not a list, {_EXPECTED}')
     keys = ", ".join(list(value)[:4])
     raise Malformed(f"is an object with the keys {shown(keys)}, {_EXPECTED}")
 

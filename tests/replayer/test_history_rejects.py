@@ -217,8 +217,7 @@ NOT_HISTORIES: dict[bytes, str] = {
     "expected an exported workflow history",
     b"hello": "is neither JSON nor a protobuf history, expected an exported workflow history",
     b"42": "is neither JSON nor a protobuf history, expected an exported workflow history",
-    b"{}": "is an object with the keys '', expected a history: "
-    '{"events": […]} or a list of events',
+    b"{}": 'is an empty object, expected a history: {"events": […]} or a list of events',
     b'{"name": "left-pad", "version": "1"}': "is an object with the keys 'name, version', "
     'expected a history: {"events": […]} or a list of events',
     b"[]": 'is an empty list, expected a history: {"events": […]} or a list of events',
@@ -227,9 +226,9 @@ NOT_HISTORIES: dict[bytes, str] = {
     b'{"eventId": "5"}': "is a single event, expected a history: "
     '{"events": […]} or a list of events',
     b'{"events": []}': "has no events",
-    b'{"events": null}': "is an object with the keys 'events', expected a history: "
+    b'{"events": null}': 'has "events" that are not a list, expected a history: '
     '{"events": […]} or a list of events',
-    b'{"events": {"a": 1}}': "is an object with the keys 'events', expected a history: "
+    b'{"events": {"a": 1}}': 'has "events" that are not a list, expected a history: '
     '{"events": […]} or a list of events',
     b'{"history": {}}': "has no events",
     b'{"items": []}': "has no histories, expected at least one",
