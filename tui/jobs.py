@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from replayer.replaying import Limits, PackedHistory
+from tui.processes import see_end_of
 
 if TYPE_CHECKING:
     from replayer.check import Verdict
@@ -131,12 +132,7 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
             process.send_signal(signal.SIGINT)
             await asyncio.wait_for(process.wait(), _PATIENCE_SECONDS)
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-        # Its pipes are to be closed before the event loop is.
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.communicate(), _PATIENCE_SECONDS)
+        await see_end_of(process)
 
 
 def main() -> int:

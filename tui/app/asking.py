@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tui.pieces import Line, Tone, piece
+from tui.processes import see_end_of
 
 _MOST_BYTES: Final = 1 << 20
 
@@ -48,11 +49,12 @@ async def answer(arguments: list[str]) -> list[Line]:
     try:
         while len(printed) < _MOST_BYTES and (more := await process.stdout.read(1 << 16)):
             printed += more
+        if process.stdout.at_eof():
+            await process.wait()
     finally:
-        if process.returncode is None and not process.stdout.at_eof():
-            process.kill()
-        code = await process.wait()
-    tone = Tone.PLAIN if code in (0, 1) or len(printed) >= _MOST_BYTES else Tone.BAD
+        await see_end_of(process)
+    is_fine = process.returncode in (0, 1) or len(printed) >= _MOST_BYTES
+    tone = Tone.PLAIN if is_fine else Tone.BAD
     lines: list[Line] = [
         (piece(line, tone),) for line in printed.decode(errors="replace").splitlines()
     ]

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tui import figures, memory
+from tui.processes import see_end_of
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -59,8 +60,8 @@ async def _piped(command: Sequence[str], data: bytes) -> bool:
         return False
     try:
         await asyncio.wait_for(process.communicate(data), _PATIENCE_SECONDS)
+        return process.returncode == 0
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return False
-    return process.returncode == 0
+    finally:
+        await see_end_of(process)
