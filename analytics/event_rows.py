@@ -127,17 +127,16 @@ class EventRows:
         n_payloads, sizes = [0] * len(events), [0] * len(events)
         first = len(self._n_payloads)
         for place, (event, number) in enumerate(zip(events, numbers, strict=True)):
-            kind = kinds.get(number) or self._kind(event)
+            name, _, values, visit, places, rows = kinds.get(number) or self._kind(event)
             found: Found = []
             if _visit_metadata is not None and event.HasField(_METADATA):
                 _visit_metadata(event.user_metadata, _METADATA, 0, found)
-            if kind.attributes is not None:
-                attributes = getattr(event, kind.attributes)
-                if kind.values is not None:
-                    kind.places.append(first + place)
-                    kind.rows.append(kind.values(attributes))
-                if kind.visit is not None:
-                    kind.visit(attributes, "", 0, found)
+            attributes = getattr(event, name) if name is not None else None
+            if values is not None:
+                places.append(first + place)
+                rows.append(values(attributes))
+            if visit is not None:
+                visit(attributes, "", 0, found)
             if found:
                 n_payloads[place] = len(found)
                 sizes[place] = payloads.add(ids[place], found)

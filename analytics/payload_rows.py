@@ -48,18 +48,18 @@ class PayloadRows:
         size = 0
         for slot, index, payload in found:
             data, metadata = payload.data, payload.metadata
-            encoding, text = (
-                _only_encoding(metadata["encoding"])
-                if len(metadata) == 1 and "encoding" in metadata
-                else (_text(metadata.get("encoding")) or None, _metadata(metadata))
-            )
-            n_bytes = size_of(payload)
+            encoding = metadata.get("encoding")
+            if encoding is not None and len(metadata) == 1:
+                name, text = _only_encoding(encoding)
+            else:
+                name, text = _text(encoding) or None, _metadata(metadata)
+            # Reading the data once more, as `size_of` does, would copy it.
+            is_elsewhere = getattr(payload, "external_payloads", None)
+            n_bytes = size_of(payload) if is_elsewhere else len(data)
             size += n_bytes
             digest = _SHA256.copy()
             digest.update(data)
-            self._rows.append(
-                (event_id, slot, index, encoding, text, data, n_bytes, digest.digest())
-            )
+            self._rows.append((event_id, slot, index, name, text, data, n_bytes, digest.digest()))
         return size
 
     def block(self, counts: Sequence[int]) -> Block:

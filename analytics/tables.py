@@ -26,8 +26,6 @@ __all__ = [
     "Row",
     "Rows",
     "arrow_block",
-    "arrow_columns",
-    "arrow_rows",
     "arrow_table",
     "delete_runs",
     "insert",
@@ -50,15 +48,7 @@ def arrow_table(connection: DuckDBPyConnection, table: str, rows: Rows) -> pa.Ta
     Raises:
         ValueError: A row's columns are not the table's.
     """
-    return arrow_rows(table_schema(connection, table), table, rows)
-
-
-def arrow_rows(schema: pa.Schema, table: str, rows: Rows) -> pa.Table:
-    """The rows as Arrow, for processes that have no database.
-
-    Raises:
-        ValueError: A row's columns are not those of the schema.
-    """
+    schema = table_schema(connection, table)
     names = schema.names
     for row in rows:
         if len(row) != len(names):
@@ -69,23 +59,17 @@ def arrow_rows(schema: pa.Schema, table: str, rows: Rows) -> pa.Table:
         columns = zip(*map(itemgetter(*names), rows), strict=True)
     except KeyError as error:
         raise ValueError(f"row for {table} has no column {error}") from error
-    return arrow_columns(schema, table, dict(zip(names, columns, strict=True)))
-
-
-def arrow_columns(schema: pa.Schema, table: str, columns: Columns) -> pa.Table:
-    """Columns of equal length as Arrow.
-
-    Raises:
-        ValueError: They are not those of the schema.
-    """
-    if columns.keys() != set(schema.names):
-        raise ValueError(f"{table} has other columns: {sorted({*schema.names} ^ columns.keys())}")
-    arrays = [as_arrow(columns[field.name], field.type) for field in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return _arrow_columns(schema, table, dict(zip(names, columns, strict=True)))
 
 
 def arrow_block(schema: pa.Schema, table: str, keys: Sequence[RunKey], block: Block) -> pa.Table:
-    """The rows of many runs as Arrow.
+    """The rows of many runs as Arrow, for processes that have no database.
+
+    Args:
+        schema: The columns of the table.
+        table: Its name, for the error.
+        keys: The runs.
+        block: Their rows.
 
     Raises:
         ValueError: Their columns are not those of the schema.
@@ -98,7 +82,14 @@ def arrow_block(schema: pa.Schema, table: str, keys: Sequence[RunKey], block: Bl
         "run_id": [key.run_id for key in keys],
     }
     repeated = {name: Repeated(values, block.counts) for name, values in runs.items()}
-    return arrow_columns(schema, table, {**repeated, **block.columns})
+    return _arrow_columns(schema, table, {**repeated, **block.columns})
+
+
+def _arrow_columns(schema: pa.Schema, table: str, columns: Columns) -> pa.Table:
+    if columns.keys() != set(schema.names):
+        raise ValueError(f"{table} has other columns: {sorted({*schema.names} ^ columns.keys())}")
+    arrays = [as_arrow(columns[field.name], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 _schemas: dict[str, pa.Schema] = {}
