@@ -183,11 +183,13 @@ def _price_list() -> Any:
 
 
 def _cost(usage: ModelUsage, provider: str, model: str, at: datetime) -> Cost | None:
-    found = _look_up(_PROVIDERS.get(provider, provider), model)
+    provider = _PROVIDERS.get(provider, provider)
+    found = _look_up(provider, model)
     if found is None:
         return None
-    price = _price_in_tier(found[1], usage.service_tier, at.replace(tzinfo=at.tzinfo or UTC))
-    parts = None if price is None else _rates(price, usage.input_tokens or 0).parts(usage)
+    rates = None if usage.service_tier else _fixed_rates(provider, model)
+    rates = rates or _rates_at(found[1], usage, at.replace(tzinfo=at.tzinfo or UTC))
+    parts = None if rates is None else rates.parts(usage)
     if parts is None:
         return None
     fresh, read, write, output = map(_rounded, parts)
@@ -199,6 +201,26 @@ def _cost(usage: ModelUsage, provider: str, model: str, at: datetime) -> Cost | 
         model=f"{found[0].id}/{found[1].id}",
         version=price_version() or "",
     )
+
+
+@lru_cache(maxsize=1024)
+def _fixed_rates(provider: str, model: str) -> Rates | None:
+    """The rates of a model that has the same at all times and for calls of any length.
+
+    Most are such, and to work them out takes a third of the time that a call's cost does.
+    """
+    found = _look_up(provider, model)
+    price = found[1].prices if found else None
+    if price is None or isinstance(price, list):
+        return None
+    listed = [vars(price).get(key) for key in _LISTED.values()]
+    is_fixed = all(rate is None or isinstance(rate, Decimal) for rate in listed)
+    return _rates(price, 0) if is_fixed else None
+
+
+def _rates_at(model: Any, usage: ModelUsage, at: datetime) -> Rates | None:
+    price = _price_in_tier(model, usage.service_tier, at)
+    return None if price is None else _rates(price, usage.input_tokens or 0)
 
 
 def _price_in_tier(model: Any, tier: str, at: datetime) -> Any:

@@ -92,8 +92,10 @@ def service_tier(value: object) -> str:
 
 
 def _whole(total: int | None, *parts: int | None) -> int | None:
+    if total is None or not any(parts):
+        return total
     in_parts = sum(part or 0 for part in parts)
-    return total if total is None or in_parts <= total else total + in_parts
+    return total if in_parts <= total else total + in_parts
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
