@@ -110,18 +110,18 @@ def _storable(times: Sequence[int | None]) -> pa.Array:
 class Sparse:
     """A column that most rows have no value for."""
 
-    values: Sequence[Any]
-    places: Sequence[int]
-    """The rows that they belong to, each once."""
+    parts: Sequence[tuple[Sequence[Any], pa.Array]]
+    """Values, and the rows that they belong to; each row at most once."""
     length: int
     """Rows of the table."""
 
     def arrow(self, type_: pa.DataType) -> pa.Array:
         """Null where no value is."""
-        if not self.values:
+        if not self.parts:
             return pa.nulls(self.length, type_)
-        places = pa.array(self.places, pa.int64())
-        return pc.scatter(pa.array(self.values, type_), places, max_index=self.length - 1)
+        values = pa.concat_arrays([pa.array(part, type_) for part, _ in self.parts])
+        places = pa.concat_arrays([part for _, part in self.parts])
+        return pc.scatter(values, places, max_index=self.length - 1)
 
 
 @dataclass(frozen=True, slots=True)

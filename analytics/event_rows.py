@@ -13,6 +13,7 @@ from operator import attrgetter
 from struct import unpack
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import pyarrow as pa
 from temporalio.api.history.v1 import HistoryEvent
 
 from analytics.columns import Block, Column, Sparse, Times
@@ -161,16 +162,15 @@ class EventRows:
 
     def _filled(self) -> dict[str, Column]:
         """The columns that only some types of events fill."""
-        values: dict[str, list[Any]] = {name: [] for name in FILLED_COLUMNS}
-        places: dict[str, list[int]] = {name: [] for name in FILLED_COLUMNS}
+        parts: dict[str, list[tuple[Sequence[Any], pa.Array]]]
+        parts = {name: [] for name in FILLED_COLUMNS}
         for kind in self._kinds.values():
+            places = pa.array(kind.places, pa.int64())
             columns = zip(*kind.rows, strict=True)
             for field, column in zip(kind.fields, columns, strict=True):
-                for name, part in zip(field.columns, field.read(column), strict=True):
-                    values[name] += part
-                    places[name] += kind.places
-        length = len(self._event_ids)
-        return {name: Sparse(values[name], places[name], length) for name in FILLED_COLUMNS}
+                for name, values in zip(field.columns, field.read(column), strict=True):
+                    parts[name].append((values, places))
+        return {name: Sparse(found, len(self._event_ids)) for name, found in parts.items()}
 
 
 _visit_metadata: Final = payload_visit(_METADATA)

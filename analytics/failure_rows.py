@@ -94,7 +94,7 @@ def _chain(
         yield _Link(owner_kind, owner_id, attempt, failed_at, level, root, link)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _fingerprint(root: Failure) -> str:
     """A failure is shown by the attempt that met it, by its step and by the run that it ended."""
     return fingerprint(root)

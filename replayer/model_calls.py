@@ -46,6 +46,9 @@ such a call must show up as one without a price."""
 _EVERY_USAGE_SAYS: Final = b"oken"
 """Of `tokens` or `Tokens`: what has it not is no usage, and most results need no parsing."""
 
+_EVERY_REQUEST_SAYS: Final = b"model"
+"""The same for what names a model."""
+
 _LAST_SECOND: Final = 253_402_300_799
 """Of the year 9999; nothing stops a file from naming a later time."""
 
@@ -90,24 +93,27 @@ def model_call_of(step: Step) -> StepModelCall | None:
 
 
 def _usage(result: Sequence[Payload]) -> ModelUsage | None:
-    if not result or _EVERY_USAGE_SAYS not in result[0].data:
-        return None
-    return usage_in_result(_json(result))
+    answer = _json(result, _EVERY_USAGE_SAYS)
+    return None if answer is None else usage_in_result(answer)
 
 
 def _requested_model(step: Step) -> str:
-    request = _json(step.input)
+    request = _json(step.input, _EVERY_REQUEST_SAYS)
     if not isinstance(request, dict):
         return ""
     model = request.get("model") or request.get("model_name")
     return model if isinstance(model, str) else ""
 
 
-def _json(payloads: Sequence[Payload]) -> Any:
-    """The first payload's value, if it is JSON under whichever name of encoding."""
-    if not payloads or not payloads[0].metadata.get("encoding", b"").startswith(b"json/"):
+def _json(payloads: Sequence[Payload], said: bytes) -> Any:
+    """The first payload's value, if it is JSON under whichever name of encoding and says this."""
+    if not payloads:
+        return None
+    payload = payloads[0]
+    data = payload.data
+    if said not in data or not payload.metadata.get("encoding", b"").startswith(b"json/"):
         return None
     try:
-        return orjson.loads(payloads[0].data)
+        return orjson.loads(data)
     except orjson.JSONDecodeError:
         return None

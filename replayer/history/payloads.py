@@ -201,6 +201,8 @@ def _visit_field(parent: Descriptor, field: FieldDescriptor) -> Visit:
         return _map_visit(name, _value_visit(message.fields_by_name["value"].message_type))
     if field.is_repeated:
         return _list_visit(name, _value_visit(message))
+    if message.full_name == _PAYLOAD:
+        return _payload_visit(name)
     if message.full_name == _PAYLOADS:
         return _payloads_visit(name)
     if (wrapped := _wrapped_payloads(message)) is not None:
@@ -216,12 +218,16 @@ def _visit_cause(value: Any, slot: str, depth: int, found: Found) -> None:
 def _value_visit(message: Descriptor | None) -> Visit:
     assert message is not None, "only messages can hold payloads"
     if message.full_name == _PAYLOAD:
-        return lambda value, slot, _depth, found: found.append((slot, 0, value))
+        return _payload_visit("")
     if message.full_name == _PAYLOADS:
         return _payloads_visit("")
     if message.full_name == _FAILURE:
         return lambda value, slot, _depth, found: _visits(message)(value, slot, 0, found)
     return lambda value, slot, depth, found: _visits(message)(value, slot, depth, found)
+
+
+def _payload_visit(name: str) -> Visit:
+    return lambda value, slot, _depth, found: found.append((_joined(slot, name), 0, value))
 
 
 def _payloads_visit(name: str) -> Visit:
