@@ -110,8 +110,9 @@ def migrate(connection: DuckDBPyConnection, path: str) -> None:
         return
     connection.execute("BEGIN")
     try:
-        # A view may stand where a table is to be, and no table under a view can be altered.
-        _drop_views(connection)
+        if applied:
+            # A view may stand where a table is to be, and no table under a view can be altered.
+            _drop_views(connection)
         for file in missing:
             _apply(connection, file)
         _renew(connection)
