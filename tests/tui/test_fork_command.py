@@ -50,7 +50,10 @@ def test_a_fork_is_stored_beside_the_recording_and_compared(file: Path, in_folde
         cwd=in_folder,
     )
     assert done.returncode == Exit.OK, done.stderr
-    assert "FORKED  COMPLETED" in done.stdout
+    heading, blank, *_ = done.stdout.splitlines()
+    assert heading.startswith("FORKED  COMPLETED")
+    assert blank == ""
+    assert "␊" not in done.stdout
     assert "changed" in done.stdout
     assert "0.7 → 0.99" in done.stdout
     [stored] = in_folder.glob("review.fork-*.json")

@@ -262,7 +262,8 @@ def _write(history: RunHistory, fork: Fork, stored: str, *, as_json: bool) -> No
         diff = summary_document(comparison.rows, comparison.cause)
         write_json({"fork": str(key), "stored": stored, **report.document(), "diff": diff})
     else:
-        write_line(safe_text(f"FORKED  {report.status}  {report.point}; {report.changes}\n"))
+        write_line(safe_text(f"FORKED  {report.status}  {report.point}; {report.changes}"))
+        write_line()
         write_table(_ROWS, (_row(report, index) for index in range(len(report.rows))))
         write_line()
         write_lines(diff_lines(comparison, only_changed=True))
