@@ -94,6 +94,19 @@ def test_a_file_has_what_stdout_would_have(
     assert out.read_text() == capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("a.csv", b"one,two\n"), ("a.JSON", b'{"one":1'), ("a.jsonl", b'{"one":1'),
+     ("a.parquet", b"PAR1"), ("a.txt", b"one  two\n")],
+)  # fmt: skip
+def test_a_file_has_what_its_name_promises(
+    made: Path, name: str, start: bytes, tmp_path: Path
+) -> None:
+    query = "SELECT 1 AS one, 'x' AS two"
+    assert main(["sql", query, "-w", str(made), "--out", str(tmp_path / name)]) == Exit.OK
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
 def test_a_file_appears_whole_or_not_at_all(made: Path, tmp_path: Path) -> None:
     out = tmp_path / "answer.csv"
     out.write_text("before")

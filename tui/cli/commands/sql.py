@@ -36,8 +36,7 @@ def _memory(_context: click.Context, _option: click.Parameter, text: str) -> str
     "--format",
     "form",
     type=click.Choice([form.value for form in AnswerFormat]),
-    default=AnswerFormat.TABLE.value,
-    show_default=True,
+    show_default="what --out ends with, else table",
     help="How to write the answer; json is one object per line, arrow an IPC stream.",
 )
 @click.option(
@@ -75,7 +74,7 @@ def _memory(_context: click.Context, _option: click.Parameter, text: str) -> str
 def command(
     query: str | None,
     file: TextIO | None,
-    form: str,
+    form: str | None,
     out: Path | None,
     limit: int,
     timeout: float,
@@ -89,7 +88,7 @@ def command(
     Nothing that a query says can change the warehouse, read files or use the network. Start with
     `SHOW ALL TABLES`.
     """
-    shape = AnswerFormat.JSON if as_json else AnswerFormat(form)
+    shape = AnswerFormat.JSON if as_json else AnswerFormat(form or _form_of(out))
     text = _question(query, file)
     limits = QueryLimits(seconds=timeout, memory=memory, rows=limit or None)
     with GuardedReader(warehouse, limits) as reader:
@@ -105,6 +104,14 @@ def command(
             write_answer(answer, shape)
         if answer.is_cut:
             warn(f"there are more rows; only {limit:,} were fetched, see --limit")
+
+
+def _form_of(out: Path | None) -> AnswerFormat:
+    """What the name of a file promises, a table where it promises nothing."""
+    suffix = out.suffix.lower().removeprefix(".") if out is not None else ""
+    if suffix in {"jsonl", "ndjson"}:
+        return AnswerFormat.JSON
+    return AnswerFormat(suffix) if suffix in set(AnswerFormat) else AnswerFormat.TABLE
 
 
 def _question(query: str | None, file: TextIO | None) -> str | None:
