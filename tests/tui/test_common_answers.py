@@ -101,6 +101,11 @@ def test_nothing_found_is_said_and_not_shown(line: str, warehouse: Path, capsys:
     assert err.startswith("no ")
 
 
+def test_no_stuck_run_among_some_is_not_said_of_all(warehouse: Path, capsys: Captured) -> None:
+    _, _, err = run(capsys, warehouse, "stuck --since 2100-01-01")
+    assert err.endswith(" fits\n")
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_hostile_names_are_harmless(line: str, warehouse: Path, capsys: Captured) -> None:
     _, out, err = run(capsys, warehouse, line)

@@ -16,7 +16,11 @@ from tui.cli.options import address_option, namespace_option, warehouse_option
 @click.command("serve")
 @click.argument("targets", nargs=-1, metavar="[RUN|SOURCE]...")
 @click.option(
-    "--port", "-p", type=click.IntRange(0, 65535), default=0, help="Where to listen; any, if 0."
+    *("--port", "-p"),
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Where to listen; any, if 0.",
 )
 @warehouse_option()
 @address_option()

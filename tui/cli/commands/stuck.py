@@ -46,7 +46,8 @@ def command(scope: Scope, silent: datetime | None, warehouse: Path, as_json: boo
     if as_json:
         write_rows((), rows, Format.JSON)
     elif not rows:
-        say(f"no stuck run in {warehouse}")
+        # Of all runs only where all were asked for: it may be what somebody hopes to read.
+        say(f"no stuck run in {warehouse}" + (" fits" if scope != Scope() else ""))
     else:
         write_rows(_COLUMNS, rows, Format.TABLE)
         say(f"what happened: {suggestion(warehouse, 'show', shown_run(rows[0]))}")
