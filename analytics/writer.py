@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -35,6 +35,8 @@ from replayer.history import Rejected, SourceFile, files_of, read_histories
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from duckdb import DuckDBPyConnection
 
 __all__ = ["Told", "Writer", "open_writer"]
 
@@ -136,7 +138,7 @@ class Writer:
         )
         report = IngestReport()
         # A generator that is not closed would leave its processes to the garbage collector.
-        with closing(parts):
+        with closing(parts), _one_thread(self._warehouse.connection):
             for group in _worth_a_transaction(parts):
                 with self._warehouse.transaction():
                     report += store_parts(self._warehouse, group)
@@ -227,6 +229,19 @@ class Writer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _one_thread(connection: DuckDBPyConnection) -> Iterator[None]:
+    """Store with one thread: batches are small, and each thread of DuckDB's keeps memory.
+
+    400,000 events took as long with two, and 10 to 40 MB more.
+    """
+    connection.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute("RESET threads")
 
 
 def _nobody(report: IngestReport, parts: Sequence[Part]) -> None:
