@@ -33,9 +33,6 @@ _COLUMNS: Final = (
 )
 """In the order of `PayloadRows.add`."""
 
-_SHA256: Final = sha256()
-"""Copied for each payload: that costs less than a new one."""
-
 
 class PayloadRows:
     """The payloads of many histories."""
@@ -57,9 +54,8 @@ class PayloadRows:
             is_elsewhere = getattr(payload, "external_payloads", None)
             n_bytes = size_of(payload) if is_elsewhere else len(data)
             size += n_bytes
-            digest = _SHA256.copy()
-            digest.update(data)
-            self._rows.append((event_id, slot, index, name, text, data, n_bytes, digest.digest()))
+            digest = sha256(data).digest()
+            self._rows.append((event_id, slot, index, name, text, data, n_bytes, digest))
         return size
 
     def block(self, counts: Sequence[int]) -> Block:
