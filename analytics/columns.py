@@ -108,20 +108,22 @@ def _storable(times: Sequence[int | None]) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
-    """A column that most rows have no value for."""
+    """A column that only rows of some kinds have values for."""
 
-    parts: Sequence[tuple[Sequence[Any], pa.Array]]
-    """Values, and the rows that they belong to; each row at most once."""
-    length: int
-    """Rows of the table."""
+    parts: Sequence[Sequence[Any] | int]
+    """Kind by kind: the values of its rows, or how many rows without a value it has."""
+    order: pa.Array
+    """For each row of the table, which of all those it is."""
 
     def arrow(self, type_: pa.DataType) -> pa.Array:
         """Null where no value is."""
-        if not self.parts:
-            return pa.nulls(self.length, type_)
-        values = pa.concat_arrays([pa.array(part, type_) for part, _ in self.parts])
-        places = pa.concat_arrays([part for _, part in self.parts])
-        return pc.scatter(values, places, max_index=self.length - 1)
+        if all(isinstance(part, int) for part in self.parts):
+            return pa.nulls(len(self.order), type_)
+        arrays = [
+            pa.nulls(part, type_) if isinstance(part, int) else pa.array(part, type_)
+            for part in self.parts
+        ]
+        return pa.concat_arrays(arrays).take(self.order)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from struct import unpack
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from temporalio.api.history.v1 import HistoryEvent
 
 from analytics.columns import Block, Column, Sparse, Times
@@ -63,6 +64,15 @@ class _Kind(NamedTuple):
     """Which rows these events are."""
     rows: list[tuple[Any, ...]]
     """The values of the fields in each."""
+
+    def filled(self) -> dict[str, Sequence[Any]]:
+        """The columns that come from the fields."""
+        columns = zip(*self.rows, strict=True)
+        return {
+            name: values
+            for field, column in zip(self.fields, columns, strict=True)
+            for name, values in zip(field.columns, field.read(column), strict=True)
+        }
 
 
 class EventRows:
@@ -133,8 +143,8 @@ class EventRows:
             if _visit_metadata is not None and event.HasField(_METADATA):
                 _visit_metadata(event.user_metadata, _METADATA, 0, found)
             attributes = getattr(event, name) if name is not None else None
+            places.append(first + place)
             if values is not None:
-                places.append(first + place)
                 rows.append(values(attributes))
             if visit is not None:
                 visit(attributes, "", 0, found)
@@ -162,15 +172,20 @@ class EventRows:
 
     def _filled(self) -> dict[str, Column]:
         """The columns that only some types of events fill."""
-        parts: dict[str, list[tuple[Sequence[Any], pa.Array]]]
-        parts = {name: [] for name in FILLED_COLUMNS}
-        for kind in self._kinds.values():
-            places = pa.array(kind.places, pa.int64())
-            columns = zip(*kind.rows, strict=True)
-            for field, column in zip(kind.fields, columns, strict=True):
-                for name, values in zip(field.columns, field.read(column), strict=True):
-                    parts[name].append((values, places))
-        return {name: Sparse(found, len(self._event_ids)) for name, found in parts.items()}
+        kinds = [*self._kinds.values()]
+        places = [place for kind in kinds for place in kind.places]
+        order = pc.inverse_permutation(pa.array(places, pa.int64()))
+        filled = [kind.filled() for kind in kinds]
+        return {
+            name: Sparse(
+                [
+                    columns.get(name, len(kind.places))
+                    for kind, columns in zip(kinds, filled, strict=True)
+                ],
+                order,
+            )
+            for name in FILLED_COLUMNS
+        }
 
 
 _visit_metadata: Final = payload_visit(_METADATA)

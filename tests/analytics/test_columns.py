@@ -3,6 +3,7 @@
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,17 +31,23 @@ def test_a_repeated_column_says_the_same_for_each_row_of_a_run(runs: list[tuple[
     assert column.arrow(pa.string()).to_pylist() == expected
 
 
-@given(st.lists(st.none() | st.integers(0, 9)), st.integers(0, 1))
-def test_values_of_a_sparse_column_are_where_they_belong(rows: list[int | None], odd: int) -> None:
-    # The rows of two kinds of events, each with places of its own, those of the second first.
-    kinds = [[place for place in range(len(rows)) if place % 2 == half] for half in (odd, 1 - odd)]
-    parts = [([rows[place] for place in places], pa.array(places, pa.int64())) for places in kinds]
+@given(st.lists(st.tuples(st.integers(0, 2), st.none() | st.integers(0, 9)), min_size=1))
+def test_values_of_a_sparse_column_are_where_they_belong(
+    rows: list[tuple[int, int | None]],
+) -> None:
+    # Of two kinds the rows have values, of the last they have none.
+    kinds = [[place for place, (kind, _) in enumerate(rows) if kind == k] for k in range(3)]
+    values = [[rows[place][1] for place in places] for places in kinds[:2]]
+    order = pc.inverse_permutation(pa.array([place for places in kinds for place in places]))
 
-    assert Sparse(parts, len(rows)).arrow(pa.int32()).to_pylist() == rows
+    column = Sparse([*values, len(kinds[2])], order).arrow(pa.int32())
+
+    assert column.to_pylist() == [value if kind < 2 else None for kind, value in rows]
 
 
 def test_a_sparse_column_without_any_value_is_null() -> None:
-    assert as_arrow(Sparse([], 2), pa.string()).to_pylist() == [None, None]
+    column = Sparse([1, 1], pa.array([1, 0]))
+    assert as_arrow(column, pa.string()).to_pylist() == [None, None]
 
 
 SCHEMA = pa.schema(
