@@ -41,7 +41,8 @@ def text_of(payload: Payload) -> str:
 
 
 def _is_json(payload: Payload) -> bool:
-    return bool(payload.metadata.get("encoding") == b"json/plain")
+    encoding: bytes | None = payload.metadata.get("encoding")
+    return encoding == b"json/plain"
 
 
 def _parsed(data: bytes) -> Any:
@@ -53,10 +54,7 @@ def _parsed(data: bytes) -> Any:
 
 def size_of_all(payloads: Iterable[Payload]) -> int:
     """Bytes of the data of all of them."""
-    total = 0
-    for payload in payloads:
-        total += size_of(payload)
-    return total
+    return sum(map(size_of, payloads))
 
 
 def size_of(payload: Payload) -> int:
