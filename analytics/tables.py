@@ -123,14 +123,14 @@ def insert(connection: DuckDBPyConnection, table: str, rows: Rows) -> int:
     return insert_arrow(connection, table, arrow_table(connection, table, rows)) if rows else 0
 
 
-def insert_arrow(connection: DuckDBPyConnection, table: str, rows: pa.Table) -> int:
+def insert_arrow(connection: DuckDBPyConnection, table: str, incoming: pa.Table) -> int:
     """Append Arrow rows to a table; returns how many."""
-    if not rows.num_rows:
+    if not incoming.num_rows:
         return 0
     # DuckDB finds our variable by its name: registering it, and taking that back, takes as long as
     # to store hundreds of rows.
-    connection.execute(f'INSERT INTO {table} BY NAME SELECT * FROM "rows"')
-    return int(rows.num_rows)
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+    return int(incoming.num_rows)
 
 
 def delete_runs(
