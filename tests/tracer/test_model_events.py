@@ -349,6 +349,41 @@ def test_a_local_activity_is_a_step_with_its_own_times() -> None:
     assert (step.scheduled_at, step.closed_at) == (second(0) + 7, second(1) + 5)
 
 
+def long_task(h: EventBuilder, began: float, ended: float) -> None:
+    scheduled = h.add("WORKFLOW_TASK_SCHEDULED", began)
+    started = h.add("WORKFLOW_TASK_STARTED", began, scheduled_event_id=scheduled)
+    h.add("WORKFLOW_TASK_COMPLETED", ended, scheduled_event_id=scheduled, started_event_id=started)
+
+
+@pytest.mark.parametrize(
+    ("with_signal", "next_task", "woken_by"),
+    [(False, 4.05, []), (False, 5, [WokenBy.TIMER]), (True, 4.05, [WokenBy.TIMER])],
+)
+def test_a_pause_after_a_local_activity_is_as_long_as_its_worker_saw(
+    with_signal: bool, next_task: float, woken_by: list[WokenBy]
+) -> None:
+    """The worker asks for a second task while the activity is at work, and a timer fires in it.
+
+    The code runs when the activity ends, and at the start of that task only if a signal came.
+    """
+    answered = {"seconds": EPOCH + 4}
+    asked = {"seconds": EPOCH + 1}
+    data = {"activity_type": "slow", "complete_time": answered, "original_schedule_time": asked}
+    h = EventBuilder()
+    h.start()
+    long_task(h, 1, 2.4)
+    timer = h.timer("1", 2.4)
+    if with_signal:
+        h.add("WORKFLOW_EXECUTION_SIGNALED", 2, signal_name="hello")
+    long_task(h, 2.4, 4)
+    details = {"data": payloads(json.dumps(data))}
+    h.add("MARKER_RECORDED", 4, marker_name="core_local_activity", details=details)
+    h.add("TIMER_FIRED", 2.7, timer_id="1", started_event_id=timer)
+    h.task(next_task)
+    h.add("WORKFLOW_EXECUTION_COMPLETED", next_task)
+    assert [wait.woken_by for wait in read(h).waits] == woken_by
+
+
 def test_a_local_activity_never_ends_before_it_began() -> None:
     data = {
         "activity_type": "check",

@@ -69,9 +69,9 @@ class RunMachine:
         self._open[step.seq] = step
         return step
 
-    def worker_was_busy(self, since: int) -> None:
-        """A local activity that was asked for then was at work until the last completed task."""
-        self._waits.worker_was_busy(since)
+    def worker_was_busy(self, since: int, until: int) -> None:
+        """A local activity was at work between these times, until the last completed task."""
+        self._waits.worker_was_busy(since, until)
 
     def step_withdrawn(self, step: Step) -> None:
         """The workflow changed its mind before anybody heard of the step: it never was."""

@@ -49,10 +49,10 @@ def _local_activity(machine: RunMachine, event: Any, a: Any, at: int) -> None:
     first_try = str(data.get("activity_type")), _time(data.get("original_schedule_time"), 0)
     # The try before this one has backed off: the step goes on.
     known = machine.backing_off.pop(first_try, None) if number > 1 else None
-    if known is None:
-        machine.worker_was_busy(_scheduled_at(machine, data, at))
-    step = known or _new_local_activity(machine, event, data, at)
     ended_at, outcome = _time(data.get("complete_time"), at), _outcome(failure)
+    if known is None:
+        machine.worker_was_busy(_scheduled_at(machine, data, at), ended_at)
+    step = known or _new_local_activity(machine, event, data, at)
     step.attempt_count = number
     step.attempts.append(Attempt(number, AttemptSource.HISTORY, None, ended_at, outcome, failure))
     if isinstance(data.get("backoff"), dict):

@@ -40,6 +40,8 @@ class _Pause(NamedTuple):
     opened_event_id: int | None
     task_event_id: int
     task_started_at: int
+    began_without_news: bool
+    """The code had nothing to do when the task started."""
 
 
 class Waits:
@@ -58,6 +60,8 @@ class Waits:
         self._open_steps = open_steps
         self._count = 0
         self._pause: _Pause | None = None
+        self._has_news = False
+        """Whether the next task starts with something that the code hears of."""
         self._wait_since = 0
         """Start of the task that the present wait follows."""
         self._limit = ""
@@ -85,7 +89,8 @@ class Waits:
             self._is_short = started_at - self._wait_since < SHORTEST_NS
             if wait is not self._unexplained:
                 self._drop_if_short(wait)
-        self._pause = _Pause(at, event_id, task.started_event_id or 0, started_at)
+        has_news, self._has_news = self._has_news, False
+        self._pause = _Pause(at, event_id, task.started_event_id or 0, started_at, not has_news)
 
     def task_scheduled(self, task: WorkflowTask, *, goes_on: bool = False) -> None:
         """The server has work for the code: why may show later."""
@@ -95,7 +100,7 @@ class Waits:
         if goes_on or at_once:
             self._pause = None
             return
-        self.stirred(task.scheduled_at, task.scheduled_event_id)
+        self._stir(task.scheduled_at, task.scheduled_event_id)
 
     def task_followed_at_once(self, task: WorkflowTask) -> None:
         """The completion of the task before asked for this one, and had it in the answer.
@@ -108,11 +113,15 @@ class Waits:
         if wait is not None and pause is not None and wait.opened_at == pause.opened_at:
             self._perhaps_busy = wait if wait.closed_event_id == task.scheduled_event_id else None
 
-    def worker_was_busy(self, since: int) -> None:
-        """The task that completed tells of a local activity, asked for at that time.
+    def worker_was_busy(self, since: int, until: int) -> None:
+        """The task that completed tells of a local activity, asked for and answered at these times.
 
         Nothing but its answer tells of one, and until then the worker asks for task after task.
         """
+        pause = self._pause
+        if pause is not None and pause.began_without_news and since < pause.task_started_at < until:
+            # To a worker, whose code first ran at the answer, that is when the task started.
+            self._pause = pause._replace(task_started_at=until, began_without_news=False)
         wait, early = self._unexplained, self._ended_early
         if wait is None and early is not None and since < early.opened_at:
             wait = early
@@ -129,12 +138,17 @@ class Waits:
 
     def stirred(self, at: int, event_id: int | None) -> None:
         """Something happened that ends a wait without telling why."""
+        self._has_news = True
+        self._stir(at, event_id)
+
+    def _stir(self, at: int, event_id: int | None) -> None:
         wait = self._end(at, event_id)
         if wait is not None:
             self._unexplained = wait
 
     def woken(self, at: int, event_id: int | None, waker: Waker) -> None:
         """Something happened that ends a wait and explains it."""
+        self._has_news = True
         # What comes between the scheduling of a task and its start may explain that task.
         wait = self._end(at, event_id) or self._unexplained or self._outranked(waker)
         if wait is None:
