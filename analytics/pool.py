@@ -183,7 +183,7 @@ def parts_of_files(
 
 
 class _Readers:
-    """One thread for each worker: gives it jobs, and takes what comes of them."""
+    """One thread for each worker: gives it jobs, takes what comes of them, and closes its pipe."""
 
     def __init__(
         self, connections: Sequence[Connection], jobs: Iterator[tuple[SourceFile, ...]]
@@ -217,6 +217,11 @@ class _Readers:
             yield result
 
     def _serve(self, connection: Connection) -> None:
+        # Closed here: its number may be another file's as soon as it is, while this still reads.
+        with connection:
+            self._give_jobs(connection)
+
+    def _give_jobs(self, connection: Connection) -> None:
         while not self._is_over.is_set():
             results: queue.Queue[Any] = queue.Queue(_AHEAD)
             with self._lock:
@@ -306,8 +311,6 @@ def _running(task: _Task, count: int) -> Iterator[list[Connection]]:
             process.terminate()
         for process in processes:
             process.join()
-        for connection in connections:
-            connection.close()
 
 
 def _context() -> BaseContext:

@@ -7,10 +7,11 @@ import shutil
 import tempfile
 import threading
 import zipfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from hashlib import blake2b, sha256
 from itertools import islice
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from analytics import pool
 from analytics.errors import WorkerDied
 from analytics.ingest import IngestReport
 from analytics.pool import Part, worker_count
+from analytics.staging import staged_schemas
 from analytics.warehouse import Warehouse, open_warehouse
 from analytics.writer import open_writer
 from benchmarks.generated_histories import histories, write_files
@@ -120,6 +122,42 @@ def test_who_stops_early_closes_what_is_made_ahead() -> None:
 
     assert is_closed.is_set()
     assert not [t for t in threading.enumerate() if t.name.startswith("reading")]
+
+
+@pytest.mark.slow
+def test_a_thread_that_reads_while_an_import_is_given_up_ends_quietly(
+    folder: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_warehouse(empty) as warehouse:
+        schemas = staged_schemas(warehouse.connection)
+    receive: Callable[[Connection, int], object] = Connection._recv  # type: ignore[attr-defined]
+    sizes: list[int] = []
+    raised: list[object] = []
+    is_reading, is_given_up = threading.Event(), threading.Event()
+
+    def receive_late(connection: Connection, size: int) -> object:
+        """The second part is read when nobody wants it any more."""
+        if threading.current_thread() in before:
+            return receive(connection, size)
+        sizes.append(size)
+        if sum(size > 4 for size in sizes) == 2:
+            is_reading.set()
+            assert is_given_up.wait(20)
+        return receive(connection, size)
+
+    before = threading.enumerate()
+    monkeypatch.setattr(pool, "_JOB_FILES", 1)
+    monkeypatch.setattr(Connection, "_recv", receive_late)
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    parts = pool.parts_of_files([folder / "json"], None, schemas, frozenset(), 1)
+    assert next(parts).runs_read == 1
+    assert is_reading.wait(20)
+    parts.close()
+    is_given_up.set()
+    for thread in threading.enumerate():
+        if thread not in before:
+            thread.join(20)
+    assert raised == []
 
 
 @pytest.mark.slow
