@@ -1,4 +1,4 @@
-"""Protobuf JSON in bulk: whole documents of the plain form, read by compiled code.
+"""Protobuf JSON in bulk: the events of a whole document, read by compiled code.
 
 `protobuf-py` reads protobuf JSON in Rust, in a third of the time of `replayer.history.protojson`,
 but takes a fifth of a second to get ready and reads only what is spelled as the standard says. What
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import protobuf_ext  # noqa: F401 - without its compiled half, protobuf-py is the slower reader
 from google.protobuf import descriptor_pb2
 from google.protobuf.message import DecodeError
+from protobuf import message_from_json_value
 from protobuf.wkt import FileDescriptorSet
 from temporalio.api.history.v1 import History
 
@@ -32,22 +33,26 @@ _KEY: Final = b'"encoding"'
 _VALUE: Final = re.compile(rb'\s*:\s*"([^"]*)"')
 
 
-def plain_events(document: bytes) -> list[HistoryEvent] | None:
-    """The events of a document `{"events": […]}`; None when it is not of the plain form.
+def plain_events(events: list[Any], document: bytes) -> list[HistoryEvent] | None:
+    """The events of a document; None when not all of them are spelled as the standard says.
 
     They are equal to what `event_from_json` makes of each.
+
+    Args:
+        events: As a reader of JSON gives them that bounds how deep they are nested: protobuf-py's
+            own does not, and a document of brackets ends the process.
+        document: What they were read from, and nothing else.
     """
     if not all(map(_is_recorded, _encodings(document))):
         return None
     try:
-        history = _HISTORY.from_json(document)
-        events = list(History.FromString(history.to_binary()).events)
-    # Other shapes, spellings and types; names that are newer than the SDK; too deep; not JSON.
+        history = message_from_json_value(_HISTORY, {"events": events})
+        found = list(History.FromString(history.to_binary()).events)
+    # Other spellings and types; names that are newer than the SDK; too deep.
     except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError, DecodeError):
         return None
     # Of an event with two kinds of attributes it would give the last.
-    has_one_each = document.count(_ATTRIBUTES) == len(events)
-    return events if events and has_one_each else None
+    return found if document.count(_ATTRIBUTES) == len(found) else None
 
 
 def _encodings(document: bytes) -> set[bytes]:

@@ -180,10 +180,6 @@ def _read_export(member: Member, hints: Hints) -> Iterator[RunHistory | Rejected
 
 def _read_json(member: Member, hints: Hints, parts: _Parts) -> Iterator[RunHistory | Rejected]:
     raw = _whole(member)
-    is_part = _NUMBERED_PART.match(member.uri)
-    if not is_part and (events := _plain_events(raw)) is not None:
-        yield _run(events, raw, member.uri, "json", [hints])
-        return
     values = parse_json(raw, member.uri)
     is_lines = len(values) > 1
     try:
@@ -210,17 +206,6 @@ def _read_json(member: Member, hints: Hints, parts: _Parts) -> Iterator[RunHisto
         yield _activities_left_out(member.uri, activities)
 
 
-def _plain_events(raw: bytes) -> list[HistoryEvent] | None:
-    """The events of a document that the reader for bulk can read, once there is bulk."""
-    if not _bulk.is_worth_it(len(raw)):
-        return None
-    try:
-        from replayer.history.bulk_json import plain_events  # It takes its time.
-    except ImportError:  # It is not compiled for this platform.
-        return None
-    return plain_events(raw)
-
-
 def _document_run(
     document: Document, raw: bytes | None, uri: str, kind: str, hints: Hints
 ) -> RunHistory | Rejected:
@@ -228,6 +213,8 @@ def _document_run(
         unknown: list[UnknownName] = []
         if document.packed is not None:
             events = events_of(document.packed, uri)
+        elif raw is not None and (plain := _plain_events(document.events, raw)) is not None:
+            events = plain
         else:
             events, unknown = _converted(document.events, uri)
         outside = [hints, document.hints] if document.hints else [hints]
@@ -238,6 +225,17 @@ def _document_run(
         return replace(run, unknown=tuple(unknown))
     except HistoryError as error:
         return Rejected(uri, error)
+
+
+def _plain_events(events: list[Any], document: bytes) -> list[HistoryEvent] | None:
+    """What the reader for bulk makes of them, if it can, once there is bulk."""
+    if not _bulk.is_worth_it(len(document)):
+        return None
+    try:
+        from replayer.history.bulk_json import plain_events  # It takes its time.
+    except ImportError:  # It is not compiled for this platform.
+        return None
+    return plain_events(events, document)
 
 
 def _converted(events: list[Any], uri: str) -> tuple[list[HistoryEvent], list[UnknownName]]:
