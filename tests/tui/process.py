@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +34,26 @@ def retrospan(
         timeout=60,
         check=False,
     )
+
+
+@contextmanager
+def running(*arguments: str | Path, cwd: Path, **extra: str) -> Iterator[subprocess.Popen[str]]:
+    """The command at work; killed at the end of the block if it still runs, with its pipes closed.
+
+    What a test that failed leaves behind takes time from others, and is blamed on them.
+    """
+    with subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(**extra),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def python(code: str, *, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -21,7 +21,7 @@ from temporalio.worker import Worker
 
 from replayer.history import RunHistory, from_server
 from tests.replayer.check_workflows import Order, charge
-from tests.tui.process import command, environment
+from tests.tui.process import environment, running
 from tui.cli import main
 
 SOURCE = """
@@ -207,17 +207,11 @@ def test_ctrl_c_leaves_nothing_running(folder: Path, order: RunHistory, tmp_path
     events = History(events=order.events)
     events.events[0].workflow_execution_started_event_attributes.workflow_id = "hang-1"
     (folder / "histories" / "order.json").write_text(json_format.MessageToJson(events))
-    process = subprocess.Popen(
-        command("check", "histories", "--workflow", "tests.replayer.check_workflows:Broken"),
-        cwd=folder,
-        env=environment(RETROSPAN_TEST_FOLDER=str(marks)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    child = int(wait_for(marks).name)
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
+    arguments = ("check", "histories", "--workflow", "tests.replayer.check_workflows:Broken")
+    with running(*arguments, cwd=folder, RETROSPAN_TEST_FOLDER=str(marks)) as process:
+        child = int(wait_for(marks).name)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert stdout == ""

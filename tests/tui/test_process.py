@@ -14,14 +14,13 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.tui.process import command, environment, python, retrospan
+from tests.tui.process import command, environment, python, retrospan, running
 from tui.cli.exits import Exit
 
 HEAVY = {"textual", "duckdb", "temporalio", "rich.console", "pyarrow", "opentelemetry", "grpc"}
@@ -87,22 +86,15 @@ def test_rows_go_to_stdout_and_talk_to_stderr(folder: Path, tmp_path: Path) -> N
 
 
 def test_a_reader_that_leaves_is_no_error(history_file: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        command("show", history_file, "--events", "--payloads"),
-        cwd=tmp_path,
-        env=environment(PYTHONUNBUFFERED="1"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
+    arguments = ("show", history_file, "--events", "--payloads")
+    with running(*arguments, cwd=tmp_path, PYTHONUNBUFFERED="1") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
 
-    assert process.stderr.read() == ""
-    process.stderr.close()
-    assert process.wait(timeout=30) == Exit.OK
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=30) == Exit.OK
 
 
 def test_collect_stores_what_it_received_and_ends_on_sigterm(tmp_path: Path) -> None:
@@ -185,22 +177,15 @@ def test_ctrl_c_ends_a_command_with_130(tmp_path: Path) -> None:
     # A FIFO without writer keeps the command waiting in `open`.
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    process = subprocess.Popen(
-        command("import", fifo),
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    # The warehouse is opened before anything is read: when it is there, the command is at work.
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "retrospan.duckdb").exists() and time.monotonic() < deadline:
-        select.select([], [], [], 0.05)
-    writer = os.open(fifo, os.O_WRONLY)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    os.close(writer)
+    with running("import", fifo, cwd=tmp_path) as process:
+        # The warehouse is opened before anything is read: once it is there, the command is at work.
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "retrospan.duckdb").exists() and time.monotonic() < deadline:
+            select.select([], [], [], 0.05)
+        writer = os.open(fifo, os.O_WRONLY)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        os.close(writer)
 
     assert process.returncode == Exit.INTERRUPTED
     assert out == ""
@@ -264,22 +249,10 @@ def leaves_cleanly(written: str) -> bool:
     return bool(back) and not re.sub(r"\x1b\[[?>=<0-9;]*[a-zA-Z]", "", rest).strip()
 
 
-@contextmanager
-def collecting(cwd: Path) -> Iterator[subprocess.Popen[str]]:
+def collecting(cwd: Path) -> AbstractContextManager[subprocess.Popen[str]]:
     """A collector on free ports; killed at the end if it still runs."""
-    process = subprocess.Popen(
-        command("collect", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"),
-        cwd=cwd,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    ports = ("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    return running("collect", *ports, "--json", cwd=cwd)
 
 
 def send_span(endpoint: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from replayer.tape import StopKind, open_tape
 from tests.tui.histories import RUN_ID, HistoryMaker
-from tests.tui.process import command, environment
+from tests.tui.process import running
 from tui.cli import main
 from tui.cli.commands.record import default_path
 from tui.cli.exits import Exit
@@ -112,15 +111,13 @@ def test_code_that_goes_another_way_is_found(tmp_path: Path, capsys: Captured) -
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     history(tmp_path / "run.pb", is_open=True)
     arguments = ("record", "run.pb", "--workflow", "tests.tui.recorded_workflow:Endless")
-    recording = subprocess.Popen(
-        command(*arguments), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
-    )
-    part = tmp_path / "review-1.tape.part"
-    while not (part.exists() and part.stat().st_size > 1000):
-        assert recording.poll() is None
-        time.sleep(0.05)
-    recording.send_signal(signal.SIGINT)
-    _, err = recording.communicate(timeout=30)
+    with running(*arguments, cwd=tmp_path) as recording:
+        part = tmp_path / "review-1.tape.part"
+        while not (part.exists() and part.stat().st_size > 1000):
+            assert recording.poll() is None
+            time.sleep(0.05)
+        recording.send_signal(signal.SIGINT)
+        _, err = recording.communicate(timeout=30)
 
     assert recording.returncode == Exit.INTERRUPTED
     assert "Traceback" not in err

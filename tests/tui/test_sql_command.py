@@ -13,7 +13,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from analytics.warehouse import open_warehouse
-from tests.tui.process import command, cpu_seconds, environment, only_child, retrospan
+from tests.tui.process import command, cpu_seconds, environment, only_child, retrospan, running
 from tests.tui.test_process import on_terminal
 from tui.cli import main
 from tui.cli.exits import Exit
@@ -167,20 +167,13 @@ def test_a_query_on_stdin(made: Path) -> None:
     ],
 )
 def test_ctrl_c_ends_a_query_at_once(made: Path, query: str) -> None:
-    process = subprocess.Popen(
-        command("sql", query, "-w", made),
-        cwd=made.parent,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not (child := only_child(process.pid)):
-        assert process.poll() is None
-    while cpu_seconds(child) < 1:  # More than it takes to start: the query runs.
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    with running("sql", query, "-w", made, cwd=made.parent) as process:
+        while not (child := only_child(process.pid)):
+            assert process.poll() is None
+        while cpu_seconds(child) < 1:  # More than it takes to start: the query runs.
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err.strip()) == (Exit.INTERRUPTED, "", "")
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
