@@ -15,6 +15,7 @@ run: with several the answer is an error that lists them, never a guess.
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +176,9 @@ def _in_warehouse(text: str, places: Places) -> RunHistory:
         )
     rows = run_query(places.warehouse, _NEAR, params={"text": text}).rows
     near = " or ".join(repr(workflow_id) for (workflow_id,) in rows)
-    raise ResolveError(f"{missing}; {f'did you mean {near}?' if near else 'see `retrospan runs`'}")
+    those_there_are = shlex.join(["retrospan", "runs", "-w", str(places.warehouse)])
+    hint = f"did you mean {near}?" if near else f"see `{those_there_are}`"
+    raise ResolveError(f"{missing}; {hint}")
 
 
 _NAMED = """

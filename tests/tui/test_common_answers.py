@@ -67,7 +67,7 @@ def test_cost_is_never_shown_without_its_coverage(warehouse: Path, capsys: Captu
         "–",
     ]
     assert "$0.0002 in all, for 1 of 2 billable calls" in err
-    assert "warning: cost is not known of 1 calls" in err
+    assert "warning: cost is not known of 1 call\n" in err
     assert "without a price: our-own-model (1 call)" in err
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -88,7 +89,8 @@ def test_a_beginning_that_fits_several_runs_is_not_guessed(places: Places) -> No
 
 @pytest.mark.parametrize("text", ["nope", "019", "", "%", "cargo-1:ffff"])
 def test_no_run_says_where_to_look(text: str, places: Places) -> None:
-    with pytest.raises(ResolveError, match="see `retrospan runs`"):
+    command = re.escape(f"see `retrospan runs -w {places.warehouse}`")
+    with pytest.raises(ResolveError, match=command):
         found(text, places)
 
 

@@ -116,7 +116,8 @@ def _tell_coverage(warehouse: Path, scope: Scope) -> None:
     unpriced = unpriced_models(warehouse, scope)
     names = ", ".join(_model(row) for row in unpriced[:_MODELS_NAMED])
     more = ", …" if len(unpriced) > _MODELS_NAMED else ""
-    warn(f"cost is not known of {total['n_billable'] - total['n_priced']:,} calls")
+    unknown = total["n_billable"] - total["n_priced"]
+    warn(f"cost is not known of {figures.counted(unknown, 'call')}")
     if names:
         say(f"without a price: {names}{more}; a price file can name one, see docs/prices.md")
 
