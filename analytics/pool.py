@@ -133,11 +133,15 @@ def made_ahead[T](items: Generator[T]) -> Generator[T]:
     DuckDB lets other threads run while it stores. What making an item raises is raised where the
     item would have come.
     """
-    with closing(items), ThreadPoolExecutor(1, "reading") as executor:
-        coming = deque(executor.submit(next, items, None) for _ in range(_AHEAD))
-        while (item := coming.popleft().result()) is not None:
-            coming.append(executor.submit(next, items, None))
-            yield item
+    executor = ThreadPoolExecutor(1, "reading")
+    with closing(items):
+        try:
+            coming = deque(executor.submit(next, items, None) for _ in range(_AHEAD))
+            while (item := coming.popleft().result()) is not None:
+                coming.append(executor.submit(next, items, None))
+                yield item
+        finally:
+            executor.shutdown(cancel_futures=True)
 
 
 def _parts(
