@@ -131,11 +131,12 @@ class Writer:
         assert self._warehouse is not None
         schemas = staged_schemas(self._warehouse.connection)
         known = known_sources(self._warehouse)
-        parts = (
-            made_ahead(parts_of(sources, namespace, schemas, known))
-            if workers == 1
-            else parts_of_files(sources, namespace, schemas, known, workers)
-        )
+        if workers > 1:
+            parts = parts_of_files(sources, namespace, schemas, known, workers)
+        else:
+            parts = parts_of(sources, namespace, schemas, known)
+            if all(map(_is_file, sources)):
+                parts = made_ahead(parts)
         report = IngestReport()
         # A generator that is not closed would leave its processes to the garbage collector.
         with closing(parts), _one_thread(self._warehouse.connection):
@@ -259,6 +260,11 @@ def _told_apart(sources: Iterable[str | Path]) -> tuple[list[Source], list[Sourc
         for file in files_of(source):
             (spans if is_otlp_file(file) else histories).append(file)
     return histories, spans
+
+
+def _is_file(source: Source) -> bool:
+    """Whether reading ends: a thread that waits for what a pipe may give cannot be interrupted."""
+    return source != "-" and all(file.path.is_file() for file in files_of(source))
 
 
 def _worth_a_transaction(parts: Iterable[Part]) -> Iterator[list[Part]]:

@@ -125,8 +125,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return _not_installed(error)
     except Exception as error:  # noqa: BLE001 - the outermost frame: nothing may pass unreported
-        return report(error)
+        return Exit.INTERRUPTED if _is_interrupt_of_duckdb(error) else report(error)
     return outcome if isinstance(outcome, int) else Exit.OK
+
+
+def _is_interrupt_of_duckdb(error: Exception) -> bool:
+    """Whether Ctrl-C came while DuckDB was at work, which then raises a bare RuntimeError."""
+    return type(error) is RuntimeError and str(error) == "Query interrupted"
 
 
 def _usage(error: click.ClickException) -> int:
