@@ -22,32 +22,25 @@ from analytics.event_fields import FILLED_COLUMNS, EventField, event_fields, val
 from analytics.payload_rows import PayloadRows
 from replayer.history.checks import attributes_by_type
 from replayer.history.payloads import payload_visit
+from tracer.model import time_of
 from tracer.model.enums import EVENT_TYPE, name_of
 
 if TYPE_CHECKING:
     from replayer.history import RunHistory
     from replayer.history.payloads import Found, Visit
-    from tracer.identity import RunKey
 
-__all__ = ["EventRows", "key_columns"]
+__all__ = ["EventRows"]
 
 _TAIL: Final = frozenset({"WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED"})
 
-_HEAD: Final = attrgetter("event_id", "event_time", "event_type", "task_id", "version")
+_HEAD: Final = attrgetter("event_id", "event_type", "task_id", "version")
 """What every event has, read at once."""
-
-_NS: Final = 1_000_000_000
 
 _HASH: Final = blake2b(digest_size=8)
 """Copied for each event: that costs half of what a new one does."""
 
 _METADATA: Final = "user_metadata"
 """The field of an event that may hold payloads beside its attributes."""
-
-
-def key_columns(key: RunKey) -> dict[str, object]:
-    """The columns that name the run."""
-    return {"namespace": key.namespace, "workflow_id": key.workflow_id, "run_id": key.run_id}
 
 
 class _Kind(NamedTuple):
@@ -99,10 +92,10 @@ class EventRows:
     def add(self, history: RunHistory, *, is_closed: bool) -> None:
         """One row per event of a history, and one per payload."""
         events = history.events
-        ids, times, numbers, task_ids, versions = zip(*map(_HEAD, events), strict=True)
+        ids, numbers, task_ids, versions = zip(*map(_HEAD, events), strict=True)
         self._counts.append(len(events))
         self._event_ids += ids
-        self._times += [time.seconds * _NS + time.nanos for time in times]
+        self._times += map(time_of, events)
         self._types += _type_names(history, numbers)
         self._task_ids += task_ids
         self._versions += versions

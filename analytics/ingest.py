@@ -18,7 +18,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.archive import Archive
-from analytics.event_rows import key_columns
 from analytics.pool import Known, Part, mark
 from analytics.run_rows import DERIVED_TABLES
 from analytics.settling import note_runs, settle_pending
@@ -32,7 +31,14 @@ from analytics.staging import (
     staged_schemas,
     without_repeated_runs,
 )
-from analytics.tables import KEY_COLUMNS, delete_runs, insert, insert_arrow, registered
+from analytics.tables import (
+    KEY_COLUMNS,
+    delete_runs,
+    insert,
+    insert_arrow,
+    key_columns,
+    registered,
+)
 from replayer.history import Rejected, RunHistory
 from tracer.identity import RunKey
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import pyarrow as pa
 
-from analytics.columns import Block, Columns, Repeated, as_arrow
+from analytics.columns import Block, Columns, Repeated, as_arrow, transposed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -30,6 +29,7 @@ __all__ = [
     "delete_runs",
     "insert",
     "insert_arrow",
+    "key_columns",
     "registered",
     "table_schema",
 ]
@@ -40,6 +40,11 @@ type Rows = Sequence[Row]
 
 KEY_COLUMNS: Final = ("namespace", "workflow_id", "run_id")
 """What identifies a run in every table that has one."""
+
+
+def key_columns(key: RunKey) -> dict[str, object]:
+    """The columns that name the run."""
+    return {"namespace": key.namespace, "workflow_id": key.workflow_id, "run_id": key.run_id}
 
 
 def arrow_table(connection: DuckDBPyConnection, table: str, rows: Rows) -> pa.Table:
@@ -56,10 +61,10 @@ def arrow_table(connection: DuckDBPyConnection, table: str, rows: Rows) -> pa.Ta
     if not rows:
         return schema.empty_table()
     try:
-        columns = zip(*map(itemgetter(*names), rows), strict=True)
+        columns = transposed(rows)
     except KeyError as error:
         raise ValueError(f"row for {table} has no column {error}") from error
-    return _arrow_columns(schema, table, dict(zip(names, columns, strict=True)))
+    return _arrow_columns(schema, table, columns)
 
 
 def arrow_block(schema: pa.Schema, table: str, keys: Sequence[RunKey], block: Block) -> pa.Table:

@@ -199,35 +199,29 @@ def _visit_field(parent: Descriptor, field: FieldDescriptor) -> Visit:
     assert message is not None, "only fields that can hold payloads are visited"
     if message.GetOptions().map_entry:
         return _map_visit(name, _value_visit(message.fields_by_name["value"].message_type))
-    if field.is_repeated:
-        return _list_visit(name, _value_visit(message))
-    if message.full_name == _PAYLOAD:
-        return _payload_visit(name)
-    if message.full_name == _PAYLOADS:
-        return _payloads_visit(name)
-    if (wrapped := _wrapped_payloads(message)) is not None:
-        return _payload_map_visit(name, wrapped)
-    visit = _value_visit(message)
-    return lambda value, slot, depth, found: visit(value, _joined(slot, name), depth, found)
+    return (
+        _list_visit(name, _value_visit(message))
+        if field.is_repeated
+        else _value_visit(message, name)
+    )
 
 
 def _visit_cause(value: Any, slot: str, depth: int, found: Found) -> None:
     _visits(value.DESCRIPTOR)(value, slot.rpartition(".")[0], depth + 1, found)
 
 
-def _value_visit(message: Descriptor | None) -> Visit:
+def _value_visit(message: Descriptor | None, name: str = "") -> Visit:
+    """The function that walks one value of a field; the field's name, if any, becomes its slot."""
     assert message is not None, "only messages can hold payloads"
     if message.full_name == _PAYLOAD:
-        return _payload_visit("")
+        return lambda value, slot, _depth, found: found.append((_joined(slot, name), 0, value))
     if message.full_name == _PAYLOADS:
-        return _payloads_visit("")
+        return _payloads_visit(name)
     if message.full_name == _FAILURE:
-        return lambda value, slot, _depth, found: _visits(message)(value, slot, 0, found)
-    return lambda value, slot, depth, found: _visits(message)(value, slot, depth, found)
-
-
-def _payload_visit(name: str) -> Visit:
-    return lambda value, slot, _depth, found: found.append((_joined(slot, name), 0, value))
+        return lambda value, slot, _, found: _visits(message)(value, _joined(slot, name), 0, found)
+    return lambda value, slot, depth, found: _visits(message)(
+        value, _joined(slot, name), depth, found
+    )
 
 
 def _payloads_visit(name: str) -> Visit:
@@ -238,24 +232,6 @@ def _payloads_visit(name: str) -> Visit:
             found.append((here, index, payload))
 
     return visit_payloads
-
-
-def _wrapped_payloads(message: Descriptor) -> str | None:
-    """The map of payloads that is all that a message can hold of them, such as `Header.fields`."""
-    holding = [field for field in message.fields if _can_hold_payload(field.message_type)]
-    if len(holding) != 1 or f"{message.full_name}.{holding[0].name}" not in _WRAPPERS:
-        return None
-    return holding[0].name
-
-
-def _payload_map_visit(name: str, wrapped: str) -> Visit:
-    def visit_payload_map(value: Any, slot: str, _depth: int, found: Found) -> None:
-        here = _joined(slot, name)
-        payloads = getattr(value, wrapped)
-        for key in sorted(payloads):
-            found.append((_joined(here, key), 0, payloads[key]))
-
-    return visit_payload_map
 
 
 def _map_visit(name: str, visit: Visit) -> Visit:
